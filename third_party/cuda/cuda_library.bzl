@@ -1,0 +1,134 @@
+"""cuda_shared_library: .cu files to one shared library, compiled and linked by nvcc.
+
+    cuda_shared_library(
+        name = "csc_cuda",                      # libcsc_cuda.so
+        srcs = ["engine.cu", "kernels.cu"],
+        hdrs = ["kernels.cuh"],
+        deps_hdrs = ["//solvers/program:program"],  # headers of C++ libraries, or header files
+        deps = ["//solvers/program:program"],       # the same, and their objects are linked in
+        archs = ["80", "90"],
+    )
+
+Without CUDA `name` is an empty group of files, so that `data = [":csc_cuda"]` may always be written, and the file
+lib<name>.so does not exist. cudart is linked statically; the library can be opened on a machine without a GPU.
+"""
+
+load("@cuda//:cuda_config.bzl", "CUDA_AVAILABLE", "NVCC")
+
+_DEFAULT_ARCHS = ["80", "90"]
+
+def _host_flags(context):
+    """The preprocessor flags of a C++ library for nvcc, which knows -D, -I and -isystem like any compiler."""
+    return (
+        ["-D" + d for d in context.defines.to_list()] +
+        ["-I" + i for i in context.quote_includes.to_list() + context.includes.to_list()] +
+        [flag for i in context.system_includes.to_list() for flag in ["-isystem", i]]
+    )
+
+def _nvcc_shared_library_impl(ctx):
+    headers = [depset(ctx.files.hdrs)]
+    flags = ["-I."]
+    for dep in ctx.attr.deps_hdrs + ctx.attr.deps:
+        if CcInfo in dep:
+            context = dep[CcInfo].compilation_context
+            headers.append(context.headers)
+            flags += _host_flags(context)
+        else:
+            headers.append(dep[DefaultInfo].files)
+
+    archives = []
+    link_flags = []
+    for dep in ctx.attr.deps:
+        for link_input in dep[CcInfo].linking_context.linker_inputs.to_list():
+            link_flags += link_input.user_link_flags
+            for library in link_input.libraries:
+                archive = library.pic_static_library or library.static_library
+                if archive:
+                    archives.append(archive)
+
+    archs = ["-gencode=arch=compute_%s,code=sm_%s" % (a, a) for a in ctx.attr.archs]
+
+    # A newer GPU than any in the list compiles the last one's PTX when the library is loaded.
+    archs.append("-gencode=arch=compute_%s,code=compute_%s" % (ctx.attr.archs[-1], ctx.attr.archs[-1]))
+
+    common = ["-std=c++17", "-O3", "-Xcompiler=-fPIC"] + archs + ctx.attr.copts
+    objects = []
+    for src in ctx.files.srcs:
+        obj = ctx.actions.declare_file("_objs/%s/%s.o" % (ctx.label.name, src.basename))
+        ctx.actions.run(
+            outputs = [obj],
+            inputs = depset([src], transitive = headers),
+            executable = NVCC,
+            arguments = common + flags + ["-Xcompiler=-Wall", "-c", src.path, "-o", obj.path],
+            mnemonic = "NvccCompile",
+            progress_message = "Compiling %s with nvcc" % src.short_path,
+            use_default_shell_env = True,
+        )
+        objects.append(obj)
+    ctx.actions.run(
+        outputs = [ctx.outputs.out],
+        inputs = objects + archives,
+        executable = NVCC,
+        arguments = common + ["--shared", "--cudart=static", "-o", ctx.outputs.out.path] +
+                    [f.path for f in objects + archives] +
+                    [f if f.startswith("-l") or f.startswith("-L") else "-Xlinker=" + f[len("-Wl,"):] if f.startswith("-Wl,") else "-Xcompiler=" + f for f in link_flags],
+        mnemonic = "NvccLink",
+        progress_message = "Linking %s with nvcc" % ctx.outputs.out.short_path,
+        use_default_shell_env = True,
+    )
+    return [DefaultInfo(
+        files = depset([ctx.outputs.out]),
+        runfiles = ctx.runfiles(files = [ctx.outputs.out]),
+    )]
+
+_nvcc_shared_library = rule(
+    implementation = _nvcc_shared_library_impl,
+    attrs = {
+        "archs": attr.string_list(),
+        "copts": attr.string_list(),
+        "deps": attr.label_list(providers = [CcInfo]),
+        "deps_hdrs": attr.label_list(allow_files = True),
+        "hdrs": attr.label_list(allow_files = True),
+        "out": attr.output(mandatory = True),
+        "srcs": attr.label_list(allow_files = [".cu", ".cc"], mandatory = True),
+    },
+)
+
+def cuda_shared_library(
+        name,
+        srcs,
+        hdrs = [],
+        deps_hdrs = [],
+        deps = [],
+        archs = _DEFAULT_ARCHS,
+        copts = [],
+        visibility = None,
+        tags = []):
+    """Compiles .cu files to lib<name>.so; an empty group of files called <name> where CUDA is absent.
+
+    Args:
+      name: the library; its file is lib<name>.so.
+      srcs: .cu (or .cc) files with names that differ.
+      hdrs: their own headers.
+      deps_hdrs: C++ libraries or files of which only the headers are used.
+      deps: C++ libraries that are linked in.
+      archs: compute capabilities without the dot, oldest first; the last one is also kept as PTX.
+      copts: more flags for nvcc.
+      visibility: as everywhere.
+      tags: as everywhere; "cuda" is added.
+    """
+    if not CUDA_AVAILABLE:
+        native.filegroup(name = name, srcs = [], visibility = visibility)
+        return
+    _nvcc_shared_library(
+        name = name,
+        srcs = srcs,
+        hdrs = hdrs,
+        out = "lib%s.so" % name,
+        deps_hdrs = deps_hdrs,
+        deps = deps,
+        archs = archs,
+        copts = copts,
+        visibility = visibility,
+        tags = tags + ["cuda"],
+    )
