@@ -9,8 +9,7 @@ third_party/install.sh || exit 1
 
 # Bazel wants to know whose cache to use, and packaged Bazel runs on the packaged Java, whatever else is installed.
 export HOME=${HOME:-/root} USER=${USER:-$(id -un)}
-startup=()
-[ -x /usr/lib/jvm/default-java/bin/java ] && startup+=(--server_javabase=/usr/lib/jvm/default-java)
+if java=$(readlink -e /usr/lib/jvm/default-java); then export JAVA_HOME=$java; fi
 progress=()
 [ -t 1 ] || progress=(--show_progress_rate_limit=60 --curses=no --color=no)
 
@@ -21,7 +20,7 @@ done
 
 events=$(mktemp)
 trap 'rm -f "$events"' EXIT
-bazel "${startup[@]}" test --keep_going --build_event_json_file="$events" "${progress[@]}" "$@" "${targets[@]}" </dev/null
+bazel test --keep_going --build_event_json_file="$events" "${progress[@]}" "$@" "${targets[@]}" </dev/null
 status=$?
 
 /usr/bin/python3 tests/summary.py "$events" "$status"
