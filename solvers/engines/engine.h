@@ -1,0 +1,85 @@
+// Engines run programs. All sit behind this interface, in two steps:
+//
+//   Prepare  validates, chooses layouts and algorithms; may be slow.
+//   Run      computes; allocates nothing that grows with batch or size once
+//            the batch has been reserved, takes no locks, writes no log.
+//
+// Ownership: an Executable keeps its own copy of the program, packed
+// parameters and scratch memory. Inputs, outputs, gradients and the executor
+// belong to the caller. One Executable serves one Run at a time; different
+// Executables are independent of each other.
+
+#ifndef CSC_SOLVERS_ENGINES_ENGINE_H_
+#define CSC_SOLVERS_ENGINES_ENGINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "solvers/executor.h"
+#include "solvers/program/program.h"
+
+namespace csc {
+
+struct RunArguments {
+  int64_t batch = 0;
+  // One NCHW array for each input and each output of the program. An output
+  // may be null: it is then not written.
+  std::vector<const float*> inputs;
+  std::vector<float*> outputs;
+  Executor* executor = nullptr;  // null: serial
+
+  // --- programs with a loss or gradients only; null where absent ---
+  const int32_t* labels = nullptr;  // [batch], in 0..K-1
+  float* gradients = nullptr;       // [program.parameter_size()], overwritten
+  // For each statistic in order its two rows: for moments the means, then the
+  // biased variances.
+  float* statistics = nullptr;
+  double* loss = nullptr;       // mean over the batch
+  int64_t* correct = nullptr;   // samples whose largest logit is their label's
+};
+
+struct PrepareOptions {
+  // Use exactly summed direct convolutions, never Winograd or reduced
+  // precision, so that small integers give exact results.
+  bool exact = false;
+};
+
+class Executable {
+ public:
+  virtual ~Executable() = default;
+
+  // Copies (and packs) the parameters: program.parameter_size() floats.
+  virtual void SetParameters(const float* parameters) = 0;
+
+  // Sizes the workspace for this batch and this many workers, so that Run
+  // with them allocates nothing. Optional: Run does it when it must.
+  virtual void Reserve(int64_t batch, int workers) = 0;
+
+  // Same inputs, same bits, whatever the executor.
+  virtual void Run(const RunArguments& arguments) = 0;
+
+  // Bytes of workspace held now, packed parameters included.
+  virtual int64_t WorkspaceBytes() const = 0;
+
+  // One line for each instruction, saying what implements it.
+  virtual std::string Describe() const = 0;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual const std::string& name() const = 0;
+  // Throws EngineDeclined, with the reason, for a program it cannot run.
+  virtual std::unique_ptr<Executable> Prepare(
+      const Program& program, const PrepareOptions& options = {}) const = 0;
+};
+
+// Checks `arguments` against `program`: counts, null pointers, batch, labels.
+// Throws Error.
+void CheckRunArguments(const Program& program, const RunArguments& arguments);
+
+}  // namespace csc
+
+#endif  // CSC_SOLVERS_ENGINES_ENGINE_H_

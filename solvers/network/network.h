@@ -1,0 +1,51 @@
+// A whole feed-forward network as data: its layers and their constants.
+
+#ifndef CSC_SOLVERS_NETWORK_NETWORK_H_
+#define CSC_SOLVERS_NETWORK_NETWORK_H_
+
+#include <string>
+#include <vector>
+
+#include "solvers/network/layer.h"
+#include "solvers/network/operator.h"
+#include "solvers/program/program.h"
+#include "solvers/tensor.h"
+
+namespace csc {
+
+// Layers in execution order, each fed by the one before. `parameters` holds
+// the constants of all layers in execution order.
+struct Network {
+  std::vector<LayerSpec> layers;
+  std::vector<Tensor> parameters;
+};
+
+// The `spec` attribute of csc.Network: a JSON object
+//
+//   {"format": "csc-network", "version": 1, "layers": [
+//     {"op": "MsdCsc", "parameters": 4, "dilations": [2, 2], ...}, ...]}
+//
+// with each layer's operator, the number of its constants and its attributes.
+std::string WriteSpec(const std::vector<LayerSpec>& layers);
+
+// Throws Error naming the layer and what is wrong: no JSON, another format, a
+// newer version, an unknown operator or attribute.
+std::vector<LayerSpec> ReadSpec(const std::string& spec);
+
+// CheckParameters for every layer, their number included. Errors name the
+// layer: "layer 3 (MsdCsc): b has ...".
+void CheckNetwork(Network* network);
+
+// OutputDims of the whole network.
+Dims OutputDims(const Network& network, const Dims& input);
+
+// The network's program for inputs of shape [C, H, W]: one input, one output,
+// and one parameter for each constant, in order.
+Program BuildProgram(const Network& network, const Shape& input);
+
+// The constants of a network in the order of its program's flat array.
+std::vector<float> FlattenParameters(const Network& network);
+
+}  // namespace csc
+
+#endif  // CSC_SOLVERS_NETWORK_NETWORK_H_
