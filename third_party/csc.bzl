@@ -12,7 +12,11 @@ def csc_binary(copts = [], **kwargs):
 def csc_test(copts = [], deps = [], gtest_main = True, **kwargs):
     """A GoogleTest program; gtest_main = False for one that has its own main."""
     main = ["@googletest//:gtest_main"] if gtest_main else []
-    cc_test(copts = CSC_COPTS + copts, deps = deps + main, **kwargs)
+    tsan = select({
+        "//third_party:tsan": ["//third_party:tsan_suppressions"],
+        "//conditions:default": [],
+    })
+    cc_test(copts = CSC_COPTS + copts, deps = deps + main + tsan, **kwargs)
 
 def csc_shared_library(name, copts = [], visibility = None, **kwargs):
     """lib<name>.so, with <name> as an alias. Our own libraries in deps are linked into it."""
