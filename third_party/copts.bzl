@@ -8,6 +8,7 @@ CSC_COPTS = [
     "-Wshadow=local",  # a shadowed index is the classic bug of nested convolution loops; members may share a name
     "-Wnon-virtual-dtor",
     "-Wvla",
+    "-Wno-missing-field-initializers",  # what {...} leaves out is value-initialised, and we rely on it
     "-Wno-sign-compare",  # sizes are int or int64_t by intent, containers count in size_t
     "-Wno-unused-parameter",  # overrides of a framework's interface seldom need all they are given
     "-Wno-psabi",  # wide vectors are never passed across a library's boundary
