@@ -29,15 +29,24 @@ def _nvcc_version(ctx, nvcc):
         return None
     return result.stdout.split("release ")[1].split(",")[0]
 
-def _cuda_configure_impl(ctx):
-    home = ctx.os.environ.get("CUDA_HOME") or "/usr/local/cuda"
-    nvcc = ctx.path(home + "/bin/nvcc")
-    runtime = _first(ctx, home, _INCLUDE_FOLDERS, "cuda_runtime.h")
-    version = _nvcc_version(ctx, nvcc) if nvcc.exists and runtime else None
-    if ctx.os.environ.get("CUDA_HOME") and not version:
-        fail("CUDA_HOME is '%s', but there is no working bin/nvcc with cuda_runtime.h. " % home +
-             "Unset it to build without CUDA.")
+def _find_toolkit(ctx):
+    """(home, nvcc, cuda_runtime.h, version) of the first toolkit that works, or four times None."""
+    asked = ctx.os.environ.get("CUDA_HOME")
+    for home in [asked, "/usr/local/cuda"]:
+        if not home:
+            continue
+        nvcc = ctx.path(home + "/bin/nvcc")
+        runtime = _first(ctx, home, _INCLUDE_FOLDERS, "cuda_runtime.h")
+        version = _nvcc_version(ctx, nvcc) if nvcc.exists and runtime else None
+        if version:
+            return home, nvcc, runtime, version
+        if home == asked:
+            # buildifier: disable=print
+            print("CUDA_HOME is '%s', where bin/nvcc and cuda_runtime.h do not work; looking elsewhere." % home)
+    return None, None, None, None
 
+def _cuda_configure_impl(ctx):
+    home, nvcc, runtime, version = _find_toolkit(ctx)
     cudnn = None
     if version:
         ctx.symlink(runtime.dirname, "include")
@@ -57,8 +66,8 @@ def _cuda_configure_impl(ctx):
     ctx.file("cuda_config.bzl", _CONFIG.format(
         available = bool(version),
         cudnn = bool(cudnn),
-        home = home if version else "",
-        nvcc = nvcc if version else "",
+        home = home or "",
+        nvcc = nvcc or "",
         version = version or "",
     ))
     ctx.symlink(ctx.attr._build_file, "BUILD")

@@ -10,7 +10,8 @@
     )
 
 Without CUDA `name` is an empty group of files, so that `data = [":csc_cuda"]` may always be written, and the file
-lib<name>.so does not exist. cudart is linked statically; the library can be opened on a machine without a GPU.
+lib<name>.so does not exist. cudart is linked statically; the library can be opened on a machine without a GPU. Only the
+symbols of srcs are visible from outside, and an alwayslink library in deps is linked like any other.
 """
 
 load("@cuda//:cuda_config.bzl", "CUDA_AVAILABLE", "NVCC")
@@ -24,6 +25,14 @@ def _host_flags(context):
         ["-I" + i for i in context.quote_includes.to_list() + context.includes.to_list()] +
         [flag for i in context.system_includes.to_list() for flag in ["-isystem", i]]
     )
+
+def _nvcc_link_flag(flag):
+    """One flag of a C++ library's linkopts, as nvcc takes it."""
+    if flag.startswith("-l") or flag.startswith("-L"):
+        return flag
+    if flag.startswith("-Wl,"):
+        return "-Xlinker=" + flag[len("-Wl,"):]
+    return "-Xcompiler=" + flag
 
 def _nvcc_shared_library_impl(ctx):
     headers = [depset(ctx.files.hdrs)]
@@ -69,9 +78,9 @@ def _nvcc_shared_library_impl(ctx):
         outputs = [ctx.outputs.out],
         inputs = objects + archives,
         executable = NVCC,
-        arguments = common + ["--shared", "--cudart=static", "-o", ctx.outputs.out.path] +
-                    [f.path for f in objects + archives] +
-                    [f if f.startswith("-l") or f.startswith("-L") else "-Xlinker=" + f[len("-Wl,"):] if f.startswith("-Wl,") else "-Xcompiler=" + f for f in link_flags],
+        # What comes from archives (our C++ libraries, cudart) stays inside: whoever opens the library has its own copies.
+        arguments = common + ["--shared", "--cudart=static", "-Xlinker=--exclude-libs=ALL", "-o", ctx.outputs.out.path] +
+                    [f.path for f in objects + archives] + [_nvcc_link_flag(f) for f in link_flags],
         mnemonic = "NvccLink",
         progress_message = "Linking %s with nvcc" % ctx.outputs.out.short_path,
         use_default_shell_env = True,
