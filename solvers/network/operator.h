@@ -75,9 +75,12 @@ LayerSpec MakeLayerSpec(const std::string& op,
                         const std::map<std::string, AttributeValue>& attributes,
                         int num_parameters);
 
-// The geometry of a convolving layer with filters of these sizes. Pads left
-// out are "same". Throws Error for a kernel_shape that disagrees.
-Geometry LayerGeometry(const LayerSpec& layer, const Dims& filter_dims);
+// The geometries of a layer's filters, in order: one for most operators, two
+// for ResCsc, `layers` for MlCsc, none without filters. `parameters` are the
+// sizes of its constants (those of filters suffice for one-filter layers).
+// Pads left out are "same". Throws Error for a kernel_shape that disagrees.
+std::vector<Geometry> LayerGeometries(const LayerSpec& layer,
+                                      const std::vector<Dims>& parameters);
 
 }  // namespace csc
 

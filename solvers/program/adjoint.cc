@@ -91,7 +91,7 @@ class Differentiator {
     Instruction instruction{Opcode::kChannelGradient, {{e, {}}}};
     if (sum != ChannelSum::kPlain) instruction.terms.push_back({second, {}});
     instruction.channel_target = target;
-    instruction.gradient_constant = constant;
+    instruction.gradient_constant = constant * target.constant;
     instruction.channel_sum = sum;
     program_.Append(std::move(instruction), {}, false);
   }

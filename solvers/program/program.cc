@@ -73,6 +73,7 @@ void Program::MarkSameChannels(ValueId a, ValueId b) {
 
 ValueId Program::Append(Instruction instruction, const Shape& shape,
                         bool has_result) {
+  NumElements({shape.channels, shape.height, shape.width});  // no overflow
   for (const Term& term : instruction.terms) {
     this->shape(term.value);  // throws for a value not defined yet
     CheckCoefficient(term.coefficient);

@@ -37,12 +37,13 @@ struct Term {
   Coefficient coefficient;
 };
 
-// `count` consecutive entries of a parameter, one per channel; a count of 1 is
-// shared by all channels. Absent when `parameter` < 0.
+// `constant` times `count` consecutive entries of a parameter, one per channel;
+// a count of 1 is shared by all channels. Absent when `parameter` < 0.
 struct ChannelVector {
   int parameter = -1;
   int64_t offset = 0;
   int64_t count = 0;
+  double constant = 1;  // -1 makes a bias of a threshold
 
   bool present() const { return parameter >= 0; }
 };
@@ -101,7 +102,7 @@ struct Instruction {
   double epsilon = 0;              // kNormalise, kNormaliseAdjoint
   Coefficient scalar_target;       // kScalarGradient: constant and target
   ChannelVector channel_target;    // kChannelGradient
-  double gradient_constant = 1;    // kChannelGradient
+  double gradient_constant = 1;    // kChannelGradient, target's included
   ChannelSum channel_sum = ChannelSum::kPlain;
 };
 

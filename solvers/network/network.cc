@@ -1,0 +1,184 @@
+#include "solvers/network/network.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "solvers/error.h"
+
+namespace csc {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr char kFormat[] = "csc-network";
+constexpr int kVersion = 1;
+
+std::string Where(size_t index, const std::string& op) {
+  return fmt::format("layer {} ({})", index, op);
+}
+
+AttributeValue FromJson(const std::string& name, const Json& json) {
+  if (json.is_number_integer()) return json.get<int64_t>();
+  if (json.is_number()) return json.get<double>();
+  if (json.is_string()) return json.get<std::string>();
+  if (json.is_array()) {
+    std::vector<int64_t> list;
+    for (const Json& entry : json) {
+      Require(entry.is_number_integer(),
+              "attribute {} is {}: a list of integers expected", name,
+              json.dump());
+      list.push_back(entry.get<int64_t>());
+    }
+    return list;
+  }
+  Fail("attribute {} is {}: a number, a string or a list of integers expected",
+       name, json.dump());
+}
+
+LayerSpec LayerFromJson(const Json& json) {
+  Require(json.is_object() && json.contains("op") && json["op"].is_string(),
+          "an object with \"op\" expected, found {}", json.dump());
+  std::map<std::string, AttributeValue> attributes;
+  int num_parameters = 0;
+  for (const auto& [name, value] : json.items()) {
+    if (name == "op") continue;
+    if (name == "parameters") {
+      Require(value.is_number_unsigned() && value.get<uint64_t>() <= 100000,
+              "\"parameters\" is {}: a count expected", value.dump());
+      num_parameters = value.get<int>();
+      continue;
+    }
+    attributes[name] = FromJson(name, value);
+  }
+  return MakeLayerSpec(json["op"].get<std::string>(), attributes,
+                       num_parameters);
+}
+
+// Calls body(index, layer, its first parameter), naming the layer in errors.
+template <typename Body>
+void ForEachLayer(const std::vector<LayerSpec>& layers, const Body& body) {
+  size_t first = 0;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    try {
+      body(layers[i], first);
+    } catch (const Error& error) {
+      Fail("{}: {}", Where(i, layers[i].op), error.what());
+    }
+    first += layers[i].num_parameters;
+  }
+}
+
+}  // namespace
+
+std::string WriteSpec(const std::vector<LayerSpec>& layers) {
+  Json list = Json::array();
+  for (const LayerSpec& layer : layers) {
+    Json json;
+    json["op"] = layer.op;
+    json["parameters"] = layer.num_parameters;
+    for (const auto& [name, value] : layer.attributes) {
+      std::visit([&, &name = name](const auto& v) { json[name] = v; }, value);
+    }
+    list.push_back(std::move(json));
+  }
+  Json spec;
+  spec["format"] = kFormat;
+  spec["version"] = kVersion;
+  spec["layers"] = std::move(list);
+  return spec.dump();
+}
+
+std::vector<LayerSpec> ReadSpec(const std::string& spec) {
+  const Json json = Json::parse(spec, nullptr, /*allow_exceptions=*/false);
+  Require(!json.is_discarded() && json.is_object(),
+          "attribute spec is \"{}\": a JSON object expected",
+          spec.substr(0, 60));
+  Require(json.contains("format") && json["format"] == kFormat,
+          "attribute spec has format {}: \"{}\" expected",
+          json.contains("format") ? json["format"].dump() : "missing", kFormat);
+  Require(json.contains("version") && json["version"].is_number_integer(),
+          "attribute spec has no version: {} expected", kVersion);
+  Require(json["version"].get<int64_t>() == kVersion,
+          "attribute spec has version {}: this library reads version {}; a "
+          "newer one may read it",
+          json["version"].dump(), kVersion);
+  for (const auto& [name, value] : json.items()) {
+    Require(name == "format" || name == "version" || name == "layers",
+            "attribute spec has \"{}\": only format, version and layers "
+            "expected",
+            name);
+  }
+  Require(json.contains("layers") && json["layers"].is_array() &&
+              !json["layers"].empty(),
+          "attribute spec has no layers: a list of at least one expected");
+  std::vector<LayerSpec> layers;
+  for (size_t i = 0; i < json["layers"].size(); ++i) {
+    const Json& layer = json["layers"][i];
+    const std::string op = layer.is_object() && layer.contains("op") &&
+                                   layer["op"].is_string()
+                               ? layer["op"].get<std::string>()
+                               : "?";
+    try {
+      layers.push_back(LayerFromJson(layer));
+      Require(op != "Lasso", "a converged Lasso cannot be part of a network");
+    } catch (const Error& error) {
+      Fail("attribute spec, {}: {}", Where(i, op), error.what());
+    }
+  }
+  return layers;
+}
+
+void CheckNetwork(Network* network) {
+  size_t wanted = 0;
+  for (const LayerSpec& layer : network->layers) wanted += layer.num_parameters;
+  Require(network->parameters.size() == wanted,
+          "{} constant inputs (blobs) found: {} expected by the spec",
+          network->parameters.size(), wanted);
+  ForEachLayer(network->layers, [&](const LayerSpec& layer, size_t first) {
+    const auto begin = network->parameters.begin() + first;
+    std::vector<Tensor> own(std::make_move_iterator(begin),
+                            std::make_move_iterator(begin + layer.num_parameters));
+    CheckParameters(layer, &own);
+    std::move(own.begin(), own.end(), begin);
+  });
+}
+
+Dims OutputDims(const Network& network, const Dims& input) {
+  Dims dims = input;
+  ForEachLayer(network.layers, [&](const LayerSpec& layer, size_t first) {
+    std::vector<Dims> own;
+    for (int i = 0; i < layer.num_parameters; ++i) {
+      own.push_back(network.parameters.at(first + i).dims);
+    }
+    dims = OutputDims(layer, own, dims);
+  });
+  return dims;
+}
+
+Program BuildProgram(const Network& network, const Shape& input) {
+  Program program;
+  for (size_t i = 0; i < network.parameters.size(); ++i) {
+    program.AddParameter(fmt::format("p{}", i), network.parameters[i].dims);
+  }
+  ValueId value = program.AddInput(input);
+  ForEachLayer(network.layers, [&](const LayerSpec& layer, size_t first) {
+    std::vector<int> own;
+    for (int i = 0; i < layer.num_parameters; ++i) {
+      own.push_back(static_cast<int>(first) + i);
+    }
+    value = BuildLayer(layer, own, value, &program);
+  });
+  program.MarkOutput(value);
+  return program;
+}
+
+std::vector<float> FlattenParameters(const Network& network) {
+  std::vector<float> flat;
+  for (const Tensor& tensor : network.parameters) {
+    flat.insert(flat.end(), tensor.data.begin(), tensor.data.end());
+  }
+  return flat;
+}
+
+}  // namespace csc
