@@ -138,12 +138,15 @@ const char* TypeName(AttributeType type) {
 }
 
 std::string Show(const AttributeValue& value) {
-  if (const auto* v = std::get_if<int64_t>(&value)) return fmt::format("{}", *v);
-  if (const auto* v = std::get_if<double>(&value)) return fmt::format("{}", *v);
-  if (const auto* v = std::get_if<std::string>(&value)) {
-    return fmt::format("\"{}\"", *v);
-  }
-  return ToString(std::get<Ints>(value));
+  struct Visitor {
+    std::string operator()(int64_t v) { return fmt::format("{}", v); }
+    std::string operator()(double v) { return fmt::format("{}", v); }
+    std::string operator()(const std::string& v) {
+      return fmt::format("\"{}\"", v);
+    }
+    std::string operator()(const Ints& v) { return ToString(v); }
+  };
+  return std::visit(Visitor(), value);
 }
 
 [[noreturn]] void FailAttribute(const AttributeSchema& schema,
@@ -189,32 +192,42 @@ bool InRange(const AttributeSchema& schema, double value) {
 }
 
 void CheckValue(const AttributeSchema& schema, const AttributeValue& value) {
-  if (const auto* v = std::get_if<int64_t>(&value)) {
-    if (!InRange(schema, static_cast<double>(*v))) {
-      FailAttribute(schema, value, RangeText(schema));
-    }
-  } else if (const auto* v = std::get_if<double>(&value)) {
-    if (!InRange(schema, *v)) FailAttribute(schema, value, RangeText(schema));
-  } else if (const auto* v = std::get_if<std::string>(&value)) {
-    if (std::find(schema.allowed.begin(), schema.allowed.end(), *v) ==
-        schema.allowed.end()) {
-      FailAttribute(schema, value,
-                    fmt::format("\"{}\"", fmt::join(schema.allowed, "\" or \"")));
-    }
-  } else {
-    const Ints& list = std::get<Ints>(value);
-    const auto& lengths = schema.allowed_lengths;
-    if (!lengths.empty() &&
-        std::find(lengths.begin(), lengths.end(), list.size()) ==
-            lengths.end()) {
-      FailAttribute(schema, value,
-                    fmt::format("{} entries", fmt::join(lengths, " or ")));
-    }
-    for (int64_t entry : list) {
-      if (!InRange(schema, static_cast<double>(entry))) {
-        FailAttribute(schema, value,
-                      fmt::format("{} in every entry", RangeText(schema)));
+  const auto contains = [](const auto& list, const auto& entry) {
+    return std::find(list.begin(), list.end(), entry) != list.end();
+  };
+  switch (schema.type) {
+    case AttributeType::kInt:
+    case AttributeType::kFloat: {
+      const double number =
+          schema.type == AttributeType::kInt
+              ? static_cast<double>(std::get<int64_t>(value))
+              : std::get<double>(value);
+      if (!InRange(schema, number)) {
+        FailAttribute(schema, value, RangeText(schema));
       }
+      return;
+    }
+    case AttributeType::kString:
+      if (!contains(schema.allowed, std::get<std::string>(value))) {
+        FailAttribute(
+            schema, value,
+            fmt::format("\"{}\"", fmt::join(schema.allowed, "\" or \"")));
+      }
+      return;
+    case AttributeType::kInts: {
+      const Ints& list = std::get<Ints>(value);
+      const auto& lengths = schema.allowed_lengths;
+      if (!lengths.empty() && !contains(lengths, list.size())) {
+        FailAttribute(schema, value,
+                      fmt::format("{} entries", fmt::join(lengths, " or ")));
+      }
+      for (int64_t entry : list) {
+        if (!InRange(schema, static_cast<double>(entry))) {
+          FailAttribute(schema, value,
+                        fmt::format("{} in every entry", RangeText(schema)));
+        }
+      }
+      return;
     }
   }
 }
