@@ -31,8 +31,7 @@ std::string ToString(OnnxForm form);
 // never meets half of it. `labels` are the names of the classes, or none.
 // Throws Error for a network that does not pass CheckNetwork, for one that the
 // form cannot express (the message says why), and when writing fails.
-void WriteOnnx(const Network& network, const Shape& input, OnnxForm form,
-               const std::string& path,
+void WriteOnnx(const Network& network, const Shape& input, OnnxForm form, const std::string& path,
                const std::vector<std::string>& labels = {});
 
 struct OnnxModel {
