@@ -1,0 +1,101 @@
+#include "layers/engine_choice.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "solvers/engines/registry.h"
+
+namespace csc {
+
+namespace {
+
+struct State {
+  std::mutex mutex;  // guards everything but version
+  std::string engine;
+  std::vector<std::weak_ptr<PreparedLayer>> prepared;
+  std::atomic<int64_t> version{0};
+};
+
+// Never destroyed: networks that are static variables outlive it otherwise.
+State& TheState() {
+  static State* state = new State;
+  return *state;
+}
+
+// CSC_VERBOSE: 0 silent, 1 a line for each layer, 2 every instruction.
+int Verbosity() {
+  const char* text = std::getenv("CSC_VERBOSE");
+  return text == nullptr ? 0 : std::atoi(text);
+}
+
+// The first line of the detail, and how many follow.
+std::string Summary(const std::string& detail) {
+  const std::string first = detail.substr(0, detail.find('\n'));
+  const auto lines = std::count(detail.begin(), detail.end(), '\n');
+  return lines > 1 ? fmt::format("{} (and {} more)", first, lines - 1) : first;
+}
+
+}  // namespace
+
+void SetEngine(const std::string& name) {
+  if (!name.empty()) FindEngine(name);  // throws
+  State& state = TheState();
+  const std::lock_guard<std::mutex> lock(state.mutex);
+  if (state.engine == name) return;
+  state.engine = name;
+  ++state.version;
+}
+
+int64_t EngineChoiceVersion() { return TheState().version; }
+
+const Engine& ChosenEngine() {
+  std::string name;
+  {
+    State& state = TheState();
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    name = state.engine;
+  }
+  return FindEngine(name);
+}
+
+void Publish(const std::shared_ptr<PreparedLayer>& prepared) {
+  {
+    State& state = TheState();
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    auto& all = state.prepared;
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [](const auto& p) { return p.expired(); }),
+              all.end());
+    all.push_back(prepared);
+  }
+  const int verbosity = Verbosity();
+  if (verbosity < 1) return;
+  std::string text = fmt::format(
+      "csc: layer \"{}\" ({}), input {}, engine {}: {}\n", prepared->layer,
+      prepared->op, prepared->input, prepared->engine,
+      Summary(prepared->detail));
+  if (verbosity > 1) {
+    std::istringstream lines(prepared->detail);
+    for (std::string line; std::getline(lines, line);) {
+      text += fmt::format("csc:   {}\n", line);
+    }
+  }
+  std::fputs(text.c_str(), stderr);  // one call, so that lines stay together
+}
+
+std::vector<std::shared_ptr<PreparedLayer>> PreparedLayers() {
+  State& state = TheState();
+  const std::lock_guard<std::mutex> lock(state.mutex);
+  std::vector<std::shared_ptr<PreparedLayer>> living;
+  for (const auto& weak : state.prepared) {
+    if (auto prepared = weak.lock()) living.push_back(std::move(prepared));
+  }
+  return living;
+}
+
+}  // namespace csc
