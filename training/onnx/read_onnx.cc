@@ -263,13 +263,19 @@ class GraphReader {
 
 void CheckVersions(const onnx::ModelProto& model) {
   Require(model.has_graph() && model.opset_import_size() > 0,
-          "not an ONNX model: it has no graph or no opset_import");
+          "not an ONNX model, or cut short: it has no graph or no opset_import");
+  const auto& nodes = model.graph().node();
+  bool missing = std::any_of(nodes.begin(), nodes.end(),
+                             [](const auto& node) { return node.domain() == kCscDomain; });
   for (const auto& opset : model.opset_import()) {
-    Require(opset.domain() != kCscDomain || opset.version() <= kCscOpset,
+    if (opset.domain() != kCscDomain) continue;
+    missing = false;
+    Require(opset.version() <= kCscOpset,
             "written for version {} of the csc operators; this program reads version {}: a newer "
             "one may read it",
             opset.version(), kCscOpset);
   }
+  Require(!missing, "opset_import does not name domain csc: version {} of it expected", kCscOpset);
 }
 
 std::vector<std::string> ReadLabels(const onnx::ModelProto& model, int64_t channels) {
