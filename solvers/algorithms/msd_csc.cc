@@ -74,11 +74,12 @@ ValueId MsdCsc(Program* program, ValueId x,
     std::vector<Term> identity_terms =
         Extrapolate(code.identity, previous.identity, factor);
     identity_terms.push_back({residual, step(k, -1)});
+    // Right behind the residual, so that an engine can do both in one pass.
+    const ValueId identity = prox_identity(std::move(identity_terms), k);
     const ValueId correction =
         program->Analysis(residual, filters, unrolled.geometry, step(k, 1));
     previous = code;
-    code = {prox_identity(std::move(identity_terms), k),
-            prox_fresh({{z_fresh, {}}, {correction, {-1}}}, k)};
+    code = {identity, prox_fresh({{z_fresh, {}}, {correction, {-1}}}, k)};
   }
   return program->Join({code.identity, code.fresh});
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "solvers/engines/onednn/onednn_engine.h"
 #include "solvers/engines/reference/reference_engine.h"
 #include "solvers/error.h"
 
@@ -21,6 +22,7 @@ struct Entry {
 std::vector<Entry> MakeEntries() {
   std::vector<Entry> entries;  // best first
   entries.push_back({{"cuda", false, "this build has no CUDA engine"}, nullptr});
+  entries.push_back({{"onednn", true, OneDnnVersion()}, MakeOneDnnEngine()});
   entries.push_back({{"reference", true, "plain loops, the definition of correct"},
                      MakeReferenceEngine()});
   return entries;

@@ -1,0 +1,105 @@
+// One oneDNN convolution on blocked values: analysis, synthesis or filter
+// gradient for a tile of a fixed number of images, on one thread.
+//
+// oneDNN primitives are created and run at one thread: the engine owns the
+// parallelism. (A backward-weights primitive made for two threads and run where
+// OpenMP grants one waits for ever.)
+
+#ifndef CSC_SOLVERS_ENGINES_ONEDNN_CONVOLUTION_H_
+#define CSC_SOLVERS_ENGINES_ONEDNN_CONVOLUTION_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <dnnl.hpp>
+
+#include "solvers/engines/onednn/layout.h"
+#include "solvers/program/program.h"
+
+namespace csc::onednn {
+
+// Makes OpenMP, and with it oneDNN, use one thread in the calling thread for as
+// long as it lives.
+class OneOmpThread {
+ public:
+  OneOmpThread();
+  ~OneOmpThread();
+  OneOmpThread(const OneOmpThread&) = delete;
+  OneOmpThread& operator=(const OneOmpThread&) = delete;
+
+ private:
+  int before_;
+};
+
+// The process's oneDNN engine.
+const dnnl::engine& CpuEngine();
+
+enum class ConvolutionKind { kAnalysis, kSynthesis, kFilterGradient };
+
+struct ConvolutionShape {
+  ConvolutionKind kind;
+  Geometry geometry;
+  Layout image_layout, code_layout;
+  Shape image, code;
+  int64_t images = 0;
+};
+
+class Convolution {
+ public:
+  // Requires a OneOmpThread alive. Throws EngineDeclined where oneDNN has no
+  // implementation.
+  explicit Convolution(const ConvolutionShape& shape);
+
+  // Layout of the filters, or of their gradient, as this primitive wants them.
+  const dnnl::memory::desc& filters_desc() const { return filters_desc_; }
+  // Plain layout that is reordered into it: [out][in][kh][kw], all lanes.
+  dnnl::memory::desc plain_filters_desc() const;
+  // Whether plain filters are [image][code], flipped: a synthesis at stride 1
+  // is a forward convolution.
+  bool transposed() const { return transposed_; }
+  int64_t scratchpad_bytes() const { return scratchpad_bytes_; }
+  const std::string& implementation() const { return implementation_; }
+
+  // `filters` in filters_desc(). Analysis reads the image and writes the code,
+  // synthesis the reverse; a filter gradient reads both and overwrites
+  // `filters`.
+  void Run(const dnnl::stream& stream, float* image, float* filters,
+           float* code, float* scratchpad) const;
+
+ private:
+  void MakeForward(const ConvolutionShape& shape);
+  void MakeBackwardData(const ConvolutionShape& shape);
+  void MakeBackwardWeights(const ConvolutionShape& shape);
+  template <typename PrimitiveDesc>
+  void Describe(const PrimitiveDesc& desc);
+
+  ConvolutionKind kind_;
+  bool transposed_ = false;
+  dnnl::memory::dims plain_filter_dims_;
+  dnnl::memory::desc image_desc_, code_desc_, filters_desc_, scratchpad_desc_;
+  int64_t scratchpad_bytes_ = 0;
+  std::string implementation_;
+  dnnl::primitive primitive_;
+  std::vector<int> arguments_;  // DNNL_ARG_* of image, filters, code
+};
+
+// Spreads filters [w, C, kh, kw] times `scale` over lanes, as the convolution's
+// plain layout wants them.
+std::vector<float> SpreadFilters(const float* filters, const Dims& dims,
+                                 const ConvolutionShape& shape, bool transposed,
+                                 float scale);
+
+// Adds `scale` times a plain filter gradient [code lanes][image lanes][kh][kw]
+// to `gradient` [w, C, kh, kw].
+void GatherFilterGradient(const float* plain, const Dims& dims,
+                          const ConvolutionShape& shape, float scale,
+                          float* gradient);
+
+// Copies between layouts with the calling thread.
+void Reorder(const dnnl::stream& stream, const dnnl::memory::desc& from_desc,
+             const float* from, const dnnl::memory::desc& to_desc, float* to);
+
+}  // namespace csc::onednn
+
+#endif  // CSC_SOLVERS_ENGINES_ONEDNN_CONVOLUTION_H_

@@ -1,0 +1,280 @@
+#include "solvers/engines/onednn/executable.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "solvers/engines/onednn/convolution.h"
+#include "solvers/error.h"
+
+namespace csc::onednn {
+
+namespace {
+
+// Images a worker takes through a stage together. Inference keeps a tile's
+// values in the caches; a training tile is also the chunk whose gradients are
+// summed before those of all chunks are, in order.
+constexpr int64_t kInferenceTile = 4;
+constexpr int64_t kTrainingTile = 8;
+// Inference batches of fewer images run one by one, spread over the workers.
+constexpr int64_t kSmallBatch = 8;
+
+}  // namespace
+
+OneDnnExecutable::OneDnnExecutable(const Program& program, int block)
+    : program_(program),
+      plan_(MakePlan(program, block)),
+      parameters_(program.parameter_size()),
+      packed_(plan_.instructions.size()),
+      statistics_(program.statistics().size()),
+      statistic_stage_(program.statistics().size()) {
+  for (size_t stage = 0; stage < plan_.stages.size(); ++stage) {
+    for (const Unit& unit : plan_.stages[stage].units) {
+      for (int index : unit.instructions) {
+        const Instruction& i = plan_.instructions[index];
+        has_gradients_ = has_gradients_ || i.op == Opcode::kFilterGradient ||
+                         i.op == Opcode::kScalarGradient ||
+                         i.op == Opcode::kChannelGradient;
+        if (i.op == Opcode::kNormalise) {
+          statistics_[i.statistic].epsilon = i.epsilon;
+        }
+        if (i.op != Opcode::kMoments && i.op != Opcode::kNormaliseSums) {
+          continue;
+        }
+        Statistic& statistic = statistics_[i.statistic];
+        const ValueId value = i.terms[0].value;
+        statistic.lane_of_channel = plan_.layouts[value].LaneOfChannel();
+        statistic.lanes = plan_.layouts[value].lanes();
+        statistic.pixels =
+            plan_.shapes[value].height * plan_.shapes[value].width;
+        statistic.moments = i.op == Opcode::kMoments;
+        statistic_stage_[i.statistic] = static_cast<int>(stage);
+      }
+    }
+  }
+  // Whether oneDNN can do it at all shows now, not at the first run.
+  OneOmpThread one_thread;
+  FindTileSet(1);
+}
+
+int64_t OneDnnExecutable::TileImages(int64_t batch) const {
+  // A function of the batch alone: the number of threads must not matter.
+  if (has_gradients_) return std::min(batch, kTrainingTile);
+  return batch < kSmallBatch ? 1 : kInferenceTile;
+}
+
+TileSet* OneDnnExecutable::FindTileSet(int64_t images) {
+  for (const auto& set : tile_sets_) {
+    if (set->images() == images) return set.get();
+  }
+  tile_sets_.push_back(std::make_unique<TileSet>(program_, plan_, images));
+  tile_sets_.back()->PackFilters(parameters_.data());
+  return tile_sets_.back().get();
+}
+
+void OneDnnExecutable::SetParameters(const float* parameters) {
+  OneOmpThread one_thread;
+  std::copy_n(parameters, parameters_.size(), parameters_.begin());
+  const auto by_lane = [&](const ChannelVector& v, const Layout& layout) {
+    std::vector<float> lanes;
+    if (!v.present()) return lanes;
+    lanes.resize(layout.lanes());
+    const float* from =
+        parameters + program_.parameters()[v.parameter].offset + v.offset;
+    const std::vector<int64_t> lane_of_channel = layout.LaneOfChannel();
+    for (size_t c = 0; c < lane_of_channel.size(); ++c) {
+      lanes[lane_of_channel[c]] =
+          static_cast<float>(v.constant * from[v.count == 1 ? 0 : c]);
+    }
+    return lanes;
+  };
+  for (size_t k = 0; k < plan_.instructions.size(); ++k) {
+    const Instruction& i = plan_.instructions[k];
+    Packed& packed = packed_[k];
+    packed.coefficients.clear();
+    for (const Term& term : i.terms) {
+      packed.coefficients.push_back(
+          CoefficientValue(program_, term.coefficient, parameters));
+    }
+    if (i.result < 0) continue;
+    packed.a = by_lane(i.scale, plan_.layouts[i.result]);
+    packed.b = by_lane(i.threshold, plan_.layouts[i.result]);
+  }
+  for (const auto& set : tile_sets_) set->PackFilters(parameters);
+}
+
+void OneDnnExecutable::Reserve(int64_t batch, int workers) {
+  OneOmpThread one_thread;
+  const int64_t images = TileImages(batch);
+  const int64_t tiles = (batch + images - 1) / images;
+  FindTileSet(images);
+  if (batch % images != 0) FindTileSet(batch % images);
+  if (static_cast<int>(workers_.size()) < workers) workers_.resize(workers);
+  size_t sums = 0;
+  for (const Stage& stage : plan_.stages) {
+    for (const Unit& unit : stage.units) {
+      size_t unit_sums = 0;
+      for (int index : unit.instructions) {
+        const Instruction& i = plan_.instructions[index];
+        if (i.result < 0) unit_sums += plan_.layouts[i.terms[0].value].lanes();
+      }
+      sums = std::max(sums, unit_sums);
+    }
+  }
+  for (Worker& worker : workers_) {
+    worker.arena.Grow(plan_.tile_floats * images);
+    worker.sums.resize(std::max(worker.sums.size(), sums));
+    for (const auto& set : tile_sets_) {
+      worker.scratchpad.Grow(set->scratchpad_floats());
+      worker.gradient.Grow(set->gradient_floats());
+      worker.plain_gradient.Grow(set->gradient_floats());
+    }
+  }
+  batch_buffer_.Grow(plan_.batch_floats * batch);
+  if (has_gradients_) {
+    tile_gradients_.Grow(tiles * program_.parameter_size());
+  }
+  for (Statistic& statistic : statistics_) {
+    statistic.partial.resize(tiles * 2 * statistic.lanes);
+  }
+  tile_loss_.resize(tiles);
+  tile_correct_.resize(tiles);
+}
+
+Plane OneDnnExecutable::PlaneOf(ValueId value, const Tile& tile) const {
+  const Storage& s = plan_.storage[value];
+  float* base = nullptr;
+  if (s.kind == Storage::Kind::kTile) {
+    base = tile.worker->arena.data() + s.offset * tile.images;
+  } else {
+    base = batch_buffer_.data() + s.offset * tile.arguments->batch +
+           tile.first_image * s.image_stride;
+  }
+  return {base + s.inner_offset, s.image_stride};
+}
+
+void OneDnnExecutable::Run(const RunArguments& arguments) {
+  CheckRunArguments(program_, arguments);
+  SerialExecutor serial;
+  Executor* executor = arguments.executor ? arguments.executor : &serial;
+  const int64_t batch = arguments.batch;
+  Reserve(batch, executor->num_workers());
+
+  const int64_t images = TileImages(batch);
+  const int64_t tiles = (batch + images - 1) / images;
+  const bool wants_gradients = has_gradients_;
+  if (wants_gradients) {
+    std::fill_n(tile_gradients_.data(), tiles * program_.parameter_size(),
+                0.0f);
+  }
+  for (Statistic& statistic : statistics_) {
+    std::fill(statistic.partial.begin(), statistic.partial.end(), 0.0);
+  }
+  const TileSet* full = FindTileSet(images);
+  const TileSet* rest =
+      batch % images != 0 ? FindTileSet(batch % images) : nullptr;
+  for (size_t stage = 0; stage < plan_.stages.size(); ++stage) {
+    executor->ParallelFor(tiles, [&](int64_t index, int worker) {
+      OneOmpThread one_thread;
+      Tile tile;
+      tile.index = index;
+      tile.first_image = index * images;
+      tile.images = std::min(images, batch - tile.first_image);
+      tile.set = tile.images == images ? full : rest;
+      tile.worker = &workers_[worker];
+      tile.arguments = &arguments;
+      tile.gradients =
+          wants_gradients
+              ? tile_gradients_.data() + index * program_.parameter_size()
+              : nullptr;
+      try {
+        RunStage(plan_.stages[stage], tile);
+      } catch (const dnnl::error& error) {
+        Fail("oneDNN failed: {}", error.what());
+      }
+    });
+    FinishStatistics(static_cast<int>(stage), tiles, arguments);
+  }
+  ReduceGradients(tiles, arguments, executor);
+  if (arguments.loss != nullptr) {
+    *arguments.loss = 0;
+    for (int64_t t = 0; t < tiles; ++t) *arguments.loss += tile_loss_[t];
+  }
+  if (arguments.correct != nullptr) {
+    *arguments.correct = 0;
+    for (int64_t t = 0; t < tiles; ++t) *arguments.correct += tile_correct_[t];
+  }
+}
+
+void OneDnnExecutable::FinishStatistics(int stage, int64_t tiles,
+                                        const RunArguments& arguments) {
+  int64_t out = 0;
+  for (size_t k = 0; k < statistics_.size(); ++k) {
+    Statistic& s = statistics_[k];
+    const int64_t channels = program_.statistics()[k];
+    if (statistic_stage_[k] == stage) {
+      for (auto* v : {&s.first, &s.second, &s.shift}) v->assign(s.lanes, 0.0f);
+      const double count = static_cast<double>(arguments.batch * s.pixels);
+      for (int64_t c = 0; c < channels; ++c) {
+        const int64_t lane = s.lane_of_channel[c];
+        double sums[2] = {0, 0};
+        for (int64_t t = 0; t < tiles; ++t) {
+          sums[0] += s.partial[2 * t * s.lanes + lane];
+          sums[1] += s.partial[(2 * t + 1) * s.lanes + lane];
+        }
+        const double mean = sums[0] / count;
+        double second = sums[1] / count;
+        if (s.moments) second = std::max(second - mean * mean, 0.0);
+        if (arguments.statistics != nullptr) {
+          arguments.statistics[out + c] = static_cast<float>(mean);
+          arguments.statistics[out + channels + c] =
+              static_cast<float>(second);
+        }
+        s.first[lane] = static_cast<float>(mean);
+        s.second[lane] = static_cast<float>(second);
+        if (s.moments) {
+          const double inverse = 1 / std::sqrt(second + s.epsilon);
+          s.second[lane] = static_cast<float>(inverse);
+          s.shift[lane] = static_cast<float>(mean * inverse);
+        }
+      }
+    }
+    out += 2 * channels;
+  }
+}
+
+void OneDnnExecutable::ReduceGradients(int64_t tiles,
+                                       const RunArguments& arguments,
+                                       Executor* executor) const {
+  if (!has_gradients_ || arguments.gradients == nullptr) return;
+  const int64_t size = program_.parameter_size();
+  constexpr int64_t kRange = 16384;
+  executor->ParallelFor((size + kRange - 1) / kRange, [&](int64_t r, int) {
+    const int64_t end = std::min(size, (r + 1) * kRange);
+    for (int64_t p = r * kRange; p < end; ++p) {
+      double sum = 0;
+      for (int64_t t = 0; t < tiles; ++t) {
+        sum += tile_gradients_.data()[t * size + p];
+      }
+      arguments.gradients[p] = static_cast<float>(sum);
+    }
+  });
+}
+
+int64_t OneDnnExecutable::WorkspaceBytes() const {
+  int64_t bytes = batch_buffer_.bytes() + tile_gradients_.bytes() +
+                  static_cast<int64_t>(parameters_.size() * sizeof(float));
+  for (const Worker& worker : workers_) {
+    bytes += worker.arena.bytes() + worker.scratchpad.bytes() +
+             worker.gradient.bytes() + worker.plain_gradient.bytes();
+  }
+  for (const auto& set : tile_sets_) bytes += set->PackedBytes();
+  return bytes;
+}
+
+std::string OneDnnExecutable::Describe() const {
+  std::string text;
+  for (const auto& set : tile_sets_) text += set->Describe();
+  return text;
+}
+
+}  // namespace csc::onednn

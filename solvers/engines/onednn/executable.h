@@ -1,0 +1,102 @@
+// A program prepared for the oneDNN engine.
+
+#ifndef CSC_SOLVERS_ENGINES_ONEDNN_EXECUTABLE_H_
+#define CSC_SOLVERS_ENGINES_ONEDNN_EXECUTABLE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "solvers/engines/engine.h"
+#include "solvers/engines/onednn/buffer.h"
+#include "solvers/engines/onednn/kernels.h"
+#include "solvers/engines/onednn/plan.h"
+#include "solvers/engines/onednn/tile_set.h"
+
+namespace csc::onednn {
+
+class OneDnnExecutable : public Executable {
+ public:
+  OneDnnExecutable(const Program& program, int block);
+
+  void SetParameters(const float* parameters) override;
+  void Reserve(int64_t batch, int workers) override;
+  void Run(const RunArguments& arguments) override;
+  int64_t WorkspaceBytes() const override;
+  std::string Describe() const override;
+
+ private:
+  // What one worker needs for itself.
+  struct Worker {
+    Buffer arena;
+    Buffer scratchpad;
+    Buffer gradient;        // as a primitive writes it
+    Buffer plain_gradient;  // [code lanes][image lanes][kh][kw]
+    std::vector<double> sums;
+  };
+
+  // One tile on its way through a stage.
+  struct Tile {
+    int64_t index;
+    int64_t first_image;
+    int64_t images;
+    const TileSet* set;
+    Worker* worker;
+    const RunArguments* arguments;
+    float* gradients;  // of this tile: [program.parameter_size()], or null
+  };
+
+  // By instruction: what depends on the parameters.
+  struct Packed {
+    std::vector<float> a, b;  // by lane
+    std::vector<float> coefficients;
+  };
+
+  // By statistic: lane vectors for the instructions that read it.
+  struct Statistic {
+    std::vector<double> partial;  // [tiles][2][lanes]
+    std::vector<float> first, second;  // means; inverse deviations, or means
+    std::vector<float> shift;          // mean * inverse deviation
+    std::vector<int64_t> lane_of_channel;
+    int64_t lanes = 0;
+    int64_t pixels = 0;
+    double epsilon = 0;
+    bool moments = false;
+  };
+
+  int64_t TileImages(int64_t batch) const;
+  TileSet* FindTileSet(int64_t images);
+  Plane PlaneOf(ValueId value, const Tile& tile) const;
+  void RunStage(const Stage& stage, const Tile& tile);
+  void RunUnit(const Unit& unit, const Tile& tile);
+  void RunElementwiseUnit(const Unit& unit, const Tile& tile);
+  ElementOp MakeElementOp(int instruction, const Tile& tile) const;
+  void AddGradients(const Instruction& i, const double* sums, int64_t lanes,
+                    const Tile& tile) const;
+  void RunConvolution(int instruction, const Tile& tile);
+  void RunJoin(int instruction, const Tile& tile) const;
+  void RunView(const Instruction& i, const Tile& tile) const;
+  void RunSoftmaxLoss(const Instruction& i, const Tile& tile);
+  void FinishStatistics(int stage, int64_t tiles, const RunArguments& a);
+  void ReduceGradients(int64_t tiles, const RunArguments& arguments,
+                       Executor* executor) const;
+
+  const Program program_;
+  const Plan plan_;
+  bool has_gradients_ = false;
+  std::vector<float> parameters_;
+  std::vector<Packed> packed_;  // by instruction
+  std::vector<std::unique_ptr<TileSet>> tile_sets_;
+  std::vector<Worker> workers_;
+  Buffer batch_buffer_;
+  Buffer tile_gradients_;  // [tiles][parameter_size]
+  std::vector<Statistic> statistics_;
+  std::vector<int> statistic_stage_;  // by statistic: where it is written
+  std::vector<double> tile_loss_;
+  std::vector<int64_t> tile_correct_;
+};
+
+}  // namespace csc::onednn
+
+#endif  // CSC_SOLVERS_ENGINES_ONEDNN_EXECUTABLE_H_

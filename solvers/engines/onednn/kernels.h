@@ -1,0 +1,77 @@
+// SIMD kernels over blocked values, [blocks][H * W][block] for each image.
+//
+// Elementwise instructions of one shape run together, strip by strip: what one
+// writes the next reads from the first-level cache. All kernels take the
+// distance between images, so that a value may lie inside a larger one.
+
+#ifndef CSC_SOLVERS_ENGINES_ONEDNN_KERNELS_H_
+#define CSC_SOLVERS_ENGINES_ONEDNN_KERNELS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "solvers/program/program.h"
+
+namespace csc::onednn {
+
+// A value of some images: image n starts at data + n * image_stride.
+struct Plane {
+  float* data = nullptr;
+  int64_t image_stride = 0;
+
+  float* image(int64_t n) const { return data + n * image_stride; }
+};
+
+constexpr int kMaxTerms = 6;  // longer sums are split by the planner
+
+enum class ElementKind {
+  kPointwise,         // result = P_b(a * sum of coefficient * terms)
+  kMask,              // result = terms[0] where terms[1] != 0
+  kNormaliseAdjoint,  // result = a * (terms[0] - b - c * terms[1])
+  // Sums over positions, in double, added to `sums` ([rows][lanes]):
+  kSum,               // terms[0]
+  kSumTimesSecond,    // terms[0] * terms[1]
+  kSumTimesSign,      // terms[0] * sign(terms[1])
+  kSumAndSquares,     // rows: terms[0]; terms[0]^2
+  kSumAndProducts,    // rows: terms[0]; terms[0] * terms[1]
+};
+
+struct ElementOp {
+  ElementKind kind = ElementKind::kPointwise;
+  Shrink shrink = Shrink::kNone;
+  int num_terms = 0;
+  Plane terms[kMaxTerms];
+  float coefficients[kMaxTerms] = {};
+  Plane result;
+  const float* a = nullptr;  // by lane; null: 1
+  const float* b = nullptr;  // by lane; null: 0
+  const float* c = nullptr;  // by lane
+  double* sums = nullptr;
+};
+
+// Runs the operations in order on `images` images of `lanes` x `pixels`.
+void RunElementwise(const std::vector<ElementOp>& ops, int64_t images,
+                    int64_t lanes, int64_t pixels, int block);
+
+// Pooling without pads. `geometry` holds kernel and strides.
+void MaxPool(Plane x, const Shape& in, Plane y, const Shape& out,
+             const Geometry& geometry, int64_t images, int64_t lanes,
+             int block);
+// The gradient goes to the first position of a window that holds its maximum.
+void MaxPoolAdjoint(Plane dy, Plane x, Plane y, const Shape& out, Plane dx,
+                    const Shape& in, const Geometry& geometry, int64_t images,
+                    int64_t lanes, int block);
+void AveragePool(Plane x, const Shape& in, Plane y, const Shape& out,
+                 const Geometry& geometry, int64_t images, int64_t lanes,
+                 int block);
+void AveragePoolAdjoint(Plane dy, const Shape& out, Plane dx, const Shape& in,
+                        const Geometry& geometry, int64_t images,
+                        int64_t lanes, int block);
+
+// The instruction set in use: "AVX3" (AVX-512), "AVX2", ...
+std::string SimdTarget();
+
+}  // namespace csc::onednn
+
+#endif  // CSC_SOLVERS_ENGINES_ONEDNN_KERNELS_H_

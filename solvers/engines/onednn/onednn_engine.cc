@@ -1,0 +1,68 @@
+#include "solvers/engines/onednn/onednn_engine.h"
+
+#include <dnnl.hpp>
+#include <fmt/format.h>
+
+#include "solvers/engines/onednn/executable.h"
+#include "solvers/engines/onednn/kernels.h"
+#include "solvers/error.h"
+
+namespace csc {
+
+namespace {
+
+// Lanes of a block: what oneDNN's fastest kernels of this machine want.
+int BlockLanes() {
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::sse41:
+    case dnnl::cpu_isa::avx:
+    case dnnl::cpu_isa::avx2:
+    case dnnl::cpu_isa::avx2_vnni:
+      return 8;
+    default:
+      return 16;
+  }
+}
+
+class OneDnnEngine : public Engine {
+ public:
+  const std::string& name() const override { return name_; }
+
+  std::unique_ptr<Executable> Prepare(const Program& program,
+                                      const PrepareOptions&) const override {
+    // All convolutions are direct, hence exact on small integers.
+    try {
+      return std::make_unique<onednn::OneDnnExecutable>(program, BlockLanes());
+    } catch (const dnnl::error& error) {
+      throw EngineDeclined(fmt::format("oneDNN: {}", error.what()));
+    }
+  }
+
+ private:
+  const std::string name_ = "onednn";
+};
+
+const char* IsaName() {
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::sse41: return "SSE4.1";
+    case dnnl::cpu_isa::avx: return "AVX";
+    case dnnl::cpu_isa::avx2:
+    case dnnl::cpu_isa::avx2_vnni: return "AVX2";
+    default: return "AVX-512";
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> MakeOneDnnEngine() {
+  return std::make_unique<OneDnnEngine>();
+}
+
+std::string OneDnnVersion() {
+  const dnnl_version_t* version = dnnl_version();
+  return fmt::format("oneDNN {}.{}.{} ({}), SIMD kernels for {}",
+                     version->major, version->minor, version->patch, IsaName(),
+                     onednn::SimdTarget());
+}
+
+}  // namespace csc

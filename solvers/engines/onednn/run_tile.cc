@@ -1,0 +1,295 @@
+// One tile's way through a stage, instruction by instruction.
+
+#include <algorithm>
+#include <cmath>
+
+#include "solvers/engines/onednn/copies.h"
+#include "solvers/engines/onednn/executable.h"
+#include "solvers/error.h"
+
+namespace csc::onednn {
+
+void OneDnnExecutable::RunStage(const Stage& stage, const Tile& tile) {
+  for (ValueId value : stage.loads) {
+    const auto& inputs = program_.inputs();
+    const size_t k =
+        std::find(inputs.begin(), inputs.end(), value) - inputs.begin();
+    const Shape& shape = plan_.shapes[value];
+    LoadImages(tile.arguments->inputs[k] + tile.first_image * shape.size(),
+               shape, plan_.layouts[value], tile.images, PlaneOf(value, tile));
+  }
+  for (const Unit& unit : stage.units) RunUnit(unit, tile);
+  for (ValueId value : stage.stores) {
+    for (size_t k = 0; k < program_.outputs().size(); ++k) {
+      float* output = tile.arguments->outputs[k];
+      if (program_.outputs()[k] != value || output == nullptr) continue;
+      const Shape& shape = plan_.shapes[value];
+      StoreImages(PlaneOf(value, tile), shape, plan_.layouts[value],
+                  tile.images, output + tile.first_image * shape.size());
+    }
+  }
+}
+
+void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile) {
+  const int index = unit.instructions[0];
+  const Instruction& i = plan_.instructions[index];
+  if (IsElementwise(i.op)) return RunElementwiseUnit(unit, tile);
+  const auto plane = [&](size_t term) {
+    return PlaneOf(i.terms[term].value, tile);
+  };
+  const auto shape = [&](size_t term) -> const Shape& {
+    return plan_.shapes[i.terms[term].value];
+  };
+  const auto layout = [&](size_t term) -> const Layout& {
+    return plan_.layouts[i.terms[term].value];
+  };
+  switch (i.op) {
+    case Opcode::kAnalysis:
+    case Opcode::kSynthesis:
+    case Opcode::kFilterGradient:
+      return RunConvolution(index, tile);
+    case Opcode::kJoin:
+      return RunJoin(index, tile);
+    case Opcode::kView:
+      return RunView(i, tile);
+    case Opcode::kSoftmaxLoss:
+      return RunSoftmaxLoss(i, tile);
+    default:
+      break;
+  }
+  const Plane result = PlaneOf(i.result, tile);
+  const Shape& out = plan_.shapes[i.result];
+  const Layout& out_layout = plan_.layouts[i.result];
+  const int64_t lanes = layout(0).lanes();
+  const int block = layout(0).block;
+  switch (i.op) {
+    case Opcode::kMaxPool:
+      return MaxPool(plane(0), shape(0), result, out, i.geometry, tile.images,
+                     lanes, block);
+    case Opcode::kMaxPoolAdjoint:
+      return MaxPoolAdjoint(plane(0), plane(1), plane(2), shape(0), result, out,
+                            i.geometry, tile.images, lanes, block);
+    case Opcode::kAveragePool:
+      return AveragePool(plane(0), shape(0), result, out, i.geometry,
+                         tile.images, lanes, block);
+    case Opcode::kAveragePoolAdjoint:
+      return AveragePoolAdjoint(plane(0), shape(0), result, out, i.geometry,
+                                tile.images, lanes, block);
+    case Opcode::kShortcut:
+      return Shortcut(plane(0), layout(0), shape(0), result, out_layout, out,
+                      i.geometry, tile.images);
+    case Opcode::kShortcutAdjoint:
+      return ShortcutAdjoint(plane(0), layout(0), shape(0), result, out_layout,
+                             out, i.geometry, tile.images);
+    default:
+      Fail("the oneDNN engine does not know {}", Name(i.op));
+  }
+}
+
+void OneDnnExecutable::RunConvolution(int index, const Tile& tile) {
+  const Instruction& i = plan_.instructions[index];
+  const Convolution& convolution = *tile.set->convolution(index);
+  dnnl::stream stream(CpuEngine());
+  Worker& worker = *tile.worker;
+  float* in = PlaneOf(i.terms[0].value, tile).data;
+  if (i.op == Opcode::kAnalysis) {
+    convolution.Run(stream, in, tile.set->packed_filters(index),
+                    PlaneOf(i.result, tile).data, worker.scratchpad.data());
+  } else if (i.op == Opcode::kSynthesis) {
+    convolution.Run(stream, PlaneOf(i.result, tile).data,
+                    tile.set->packed_filters(index), in,
+                    worker.scratchpad.data());
+  } else {
+    convolution.Run(stream, in, worker.gradient.data(),
+                    PlaneOf(i.terms[1].value, tile).data,
+                    worker.scratchpad.data());
+    Reorder(stream, convolution.filters_desc(), worker.gradient.data(),
+            convolution.plain_filters_desc(), worker.plain_gradient.data());
+    const ParameterInfo& info = program_.parameters()[i.filters];
+    const std::vector<float>& c = packed_[index].coefficients;
+    GatherFilterGradient(worker.plain_gradient.data(), info.dims,
+                         tile.set->shape(index), c[0] * c[1],
+                         tile.gradients + info.offset);
+  }
+}
+
+ElementOp OneDnnExecutable::MakeElementOp(int index, const Tile& tile) const {
+  const Instruction& i = plan_.instructions[index];
+  const Packed& packed = packed_[index];
+  ElementOp op;
+  op.num_terms = static_cast<int>(i.terms.size());
+  for (int t = 0; t < op.num_terms; ++t) {
+    op.terms[t] = PlaneOf(i.terms[t].value, tile);
+    op.coefficients[t] = packed.coefficients[t];
+  }
+  if (i.result >= 0) op.result = PlaneOf(i.result, tile);
+  switch (i.op) {
+    case Opcode::kPointwise:
+      op.shrink = i.shrink;
+      op.a = packed.a.empty() ? nullptr : packed.a.data();
+      op.b = packed.b.empty() ? nullptr : packed.b.data();
+      break;
+    case Opcode::kMask:
+      op.kind = ElementKind::kMask;
+      break;
+    case Opcode::kNormalise:  // x / deviation - mean / deviation
+      op.a = statistics_[i.statistic].second.data();
+      op.b = statistics_[i.statistic].shift.data();
+      break;
+    case Opcode::kNormaliseAdjoint:
+      op.kind = ElementKind::kNormaliseAdjoint;
+      op.a = statistics_[i.statistic].second.data();
+      op.b = statistics_[i.sums_statistic].first.data();
+      op.c = statistics_[i.sums_statistic].second.data();
+      break;
+    case Opcode::kMoments:
+      op.kind = ElementKind::kSumAndSquares;
+      break;
+    case Opcode::kNormaliseSums:
+      op.kind = ElementKind::kSumAndProducts;
+      break;
+    case Opcode::kScalarGradient:
+      op.kind = ElementKind::kSumTimesSecond;
+      break;
+    case Opcode::kChannelGradient:
+      op.kind = i.channel_sum == ChannelSum::kPlain ? ElementKind::kSum
+                : i.channel_sum == ChannelSum::kTimesSecond
+                    ? ElementKind::kSumTimesSecond
+                    : ElementKind::kSumTimesSign;
+      break;
+    default:
+      Fail("{} is not elementwise", Name(i.op));
+  }
+  return op;
+}
+
+void OneDnnExecutable::RunElementwiseUnit(const Unit& unit, const Tile& tile) {
+  const ValueId value = plan_.instructions[unit.instructions[0]].terms[0].value;
+  const Layout& layout = plan_.layouts[value];
+  const Shape& shape = plan_.shapes[value];
+  const int64_t lanes = layout.lanes();
+  std::vector<ElementOp> ops;
+  double* free_sums = tile.worker->sums.data();
+  for (int index : unit.instructions) {
+    const Instruction& i = plan_.instructions[index];
+    ElementOp op = MakeElementOp(index, tile);
+    if (i.op == Opcode::kMoments || i.op == Opcode::kNormaliseSums) {
+      // Not the mutable member's data: each tile owns its part.
+      const Statistic& s = statistics_[i.statistic];
+      op.sums = const_cast<double*>(s.partial.data()) + tile.index * 2 * lanes;
+    } else if (i.result < 0) {
+      op.sums = free_sums;
+      std::fill_n(op.sums, lanes, 0.0);
+      free_sums += lanes;
+    }
+    ops.push_back(op);
+  }
+  RunElementwise(ops, tile.images, lanes, shape.height * shape.width,
+                 layout.block);
+  for (size_t k = 0; k < ops.size(); ++k) {
+    const Instruction& i = plan_.instructions[unit.instructions[k]];
+    if (i.op == Opcode::kScalarGradient || i.op == Opcode::kChannelGradient) {
+      AddGradients(i, ops[k].sums, lanes, tile);
+    }
+  }
+}
+
+void OneDnnExecutable::AddGradients(const Instruction& i, const double* sums,
+                                    int64_t lanes, const Tile& tile) const {
+  if (i.op == Opcode::kScalarGradient) {
+    const Coefficient& target = i.scalar_target;
+    double sum = 0;
+    for (int64_t lane = 0; lane < lanes; ++lane) sum += sums[lane];
+    tile.gradients[program_.parameters()[target.parameter].offset +
+                   target.offset] +=
+        static_cast<float>(target.constant * sum);
+    return;
+  }
+  const ChannelVector& target = i.channel_target;
+  float* gradient = tile.gradients +
+                    program_.parameters()[target.parameter].offset +
+                    target.offset;
+  const std::vector<int64_t> lane_of_channel =
+      plan_.layouts[i.terms[0].value].LaneOfChannel();
+  for (size_t c = 0; c < lane_of_channel.size(); ++c) {
+    gradient[target.count == 1 ? 0 : c] +=
+        static_cast<float>(i.gradient_constant * sums[lane_of_channel[c]]);
+  }
+}
+
+void OneDnnExecutable::RunJoin(int index, const Tile& tile) const {
+  if (plan_.inlaid[index]) return;
+  const Instruction& i = plan_.instructions[index];
+  const Layout& whole = plan_.layouts[i.result];
+  const Shape& shape = plan_.shapes[i.result];
+  const Plane result = PlaneOf(i.result, tile);
+  if (whole.channels() != whole.lanes()) {  // some lanes are no part's
+    for (int64_t n = 0; n < tile.images; ++n) {
+      std::fill_n(result.image(n), plan_.ImageFloats(i.result), 0.0f);
+    }
+  }
+  int64_t channel = 0;
+  for (const Term& term : i.terms) {
+    const int64_t count = plan_.shapes[term.value].channels;
+    CopyChannels(PlaneOf(term.value, tile), plan_.layouts[term.value], 0,
+                 result, whole, channel, count, shape.height, shape.width,
+                 tile.images);
+    channel += count;
+  }
+}
+
+void OneDnnExecutable::RunView(const Instruction& i, const Tile& tile) const {
+  const ValueId from = i.terms[0].value;
+  const Layout& part = plan_.layouts[i.result];
+  const Shape& shape = plan_.shapes[i.result];
+  const Plane source = PlaneOf(from, tile);
+  const Plane result = PlaneOf(i.result, tile);
+  const int64_t lane =
+      FirstLaneOfPart(plan_.layouts[from], i.first_channel, part);
+  const int64_t pixels = shape.height * shape.width;
+  for (int64_t n = 0; n < tile.images; ++n) {
+    if (lane >= 0) {
+      std::copy_n(source.image(n) + lane * pixels, part.lanes() * pixels,
+                  result.image(n));
+    } else {
+      std::fill_n(result.image(n), part.lanes() * pixels, 0.0f);
+    }
+  }
+  if (lane >= 0) return;
+  CopyChannels(source, plan_.layouts[from], i.first_channel, result, part, 0,
+               shape.channels, shape.height, shape.width, tile.images);
+}
+
+void OneDnnExecutable::RunSoftmaxLoss(const Instruction& i, const Tile& tile) {
+  const ValueId logits = i.terms[0].value;
+  const std::vector<int64_t> lanes = plan_.layouts[logits].LaneOfChannel();
+  const Plane in = PlaneOf(logits, tile);
+  const Plane out = PlaneOf(i.result, tile);
+  const double batch = static_cast<double>(tile.arguments->batch);
+  tile_loss_[tile.index] = 0;
+  tile_correct_[tile.index] = 0;
+  for (int64_t n = 0; n < tile.images; ++n) {
+    const float* z = in.image(n);  // [lanes], one pixel
+    const int32_t label = tile.arguments->labels[tile.first_image + n];
+    size_t best = 0;
+    for (size_t k = 1; k < lanes.size(); ++k) {
+      if (z[lanes[k]] > z[lanes[best]]) best = k;
+    }
+    const double max = z[lanes[best]];
+    double sum = 0;
+    for (int64_t lane : lanes) sum += std::exp(z[lane] - max);
+    tile_loss_[tile.index] +=
+        (std::log(sum) + max - z[lanes[label]]) / batch;
+    tile_correct_[tile.index] += static_cast<int32_t>(best) == label ? 1 : 0;
+    float* gradient = out.image(n);
+    std::fill_n(gradient, plan_.layouts[i.result].lanes(), 0.0f);
+    for (size_t k = 0; k < lanes.size(); ++k) {
+      gradient[lanes[k]] = static_cast<float>(
+          (std::exp(z[lanes[k]] - max) / sum -
+           (static_cast<int32_t>(k) == label ? 1 : 0)) /
+          batch);
+    }
+  }
+}
+
+}  // namespace csc::onednn
