@@ -1,0 +1,48 @@
+#include "training/data/dataset.h"
+
+#include <algorithm>
+
+#include "training/hash.h"
+
+namespace csc {
+
+void Limit(Images* images, int64_t count) {
+  const int64_t all = images->size();
+  if (count <= 0 || count >= all) return;
+  const int64_t size = images->shape.size();
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t from = i * all / count;  // >= i: nothing is overwritten early
+    images->labels[i] = images->labels[from];
+    std::copy_n(images->pixels.begin() + from * size, size,
+                images->pixels.begin() + i * size);
+  }
+  images->labels.resize(count);
+  images->pixels.resize(count * size);
+}
+
+void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices,
+             int64_t count, float* dst) {
+  const int64_t size = images.shape.size();
+  const float white = data.white;
+  for (int64_t n = 0; n < count; ++n) {
+    const uint8_t* src = images.pixels.data() + indices[n] * size;
+    for (int64_t i = 0; i < size; ++i) *dst++ = src[i] / white;
+  }
+}
+
+uint64_t Fingerprint(const DataSet& data) {
+  Hash hash;
+  for (const std::string& name : data.classes) {
+    hash.Add(name.data(), name.size() + 1);
+  }
+  for (const Images* images : {&data.train, &data.test}) {
+    const Shape& s = images->shape;
+    const int64_t sizes[] = {s.channels, s.height, s.width, images->size()};
+    hash.Add(sizes, sizeof(sizes));
+    hash.Add(images->pixels.data(), images->pixels.size());
+    hash.Add(images->labels.data(), images->labels.size() * sizeof(int32_t));
+  }
+  return hash.value();
+}
+
+}  // namespace csc

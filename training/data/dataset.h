@@ -1,0 +1,59 @@
+// Labelled images in memory, and the readers that need nothing but files.
+//
+// Pixels are kept as the bytes they come as, a quarter of float's memory; the
+// loader turns them into floats in [0, 1]. The models want pixels of at least
+// 0: the identity channels of MSD-CSC pass through a ReLU.
+
+#ifndef CSC_TRAINING_DATA_DATASET_H_
+#define CSC_TRAINING_DATA_DATASET_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "solvers/tensor.h"
+
+namespace csc {
+
+struct Images {
+  Shape shape;                  // of one image, RGB or grey
+  std::vector<uint8_t> pixels;  // [N, C, H, W]
+  std::vector<int32_t> labels;  // [N], in 0..K-1
+
+  int64_t size() const { return static_cast<int64_t>(labels.size()); }
+};
+
+struct DataSet {
+  std::string name;                  // as given to --data
+  std::vector<std::string> classes;  // K names
+  uint8_t white = 255;               // the byte that stands for 1.0
+  bool mirrored = true;  // whether a mirrored image shows the same class
+  Images train;
+  Images test;
+};
+
+// Keeps `count` images evenly spaced over all of them, so that a folder sorted
+// by class keeps every class; all when `count` is 0 or more than there are.
+void Limit(Images* images, int64_t count);
+
+// `count` images at `indices` as floats in [0, 1], [count, C, H, W].
+void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices,
+             int64_t count, float* dst);
+
+// A number that differs where shapes, pixels, labels or classes do: a training
+// must not be continued on other data.
+uint64_t Fingerprint(const DataSet& data);
+
+// 1,797 handwritten digits of 8 x 8 pixels and 17 grey levels, part of the
+// program (digits.md says whose). Every fifth is in the test set, 359 in all.
+DataSet LoadDigits();
+
+// The original binary files of CIFAR-10 in `folder`: data_batch_1.bin ..
+// data_batch_5.bin and test_batch.bin, records of one label and 3 x 32 x 32
+// bytes, red first. Any whole number of records is read. Throws Error naming
+// the file, what was found and what was expected.
+DataSet LoadCifar10(const std::string& folder);
+
+}  // namespace csc
+
+#endif  // CSC_TRAINING_DATA_DATASET_H_

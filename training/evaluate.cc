@@ -1,0 +1,140 @@
+// Runs a model file through OpenCV on a data set's test images: the accuracy
+// that a user of the file will see, not the trainer's own.
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <fstream>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <opencv2/core/utils/logger.hpp>
+#include <opencv2/dnn.hpp>
+
+#include "layers/csc_opencv.h"
+#include "solvers/error.h"
+#include "solvers/executor.h"
+#include "training/command_line.h"
+#include "training/data/open.h"
+#include "training/evaluation.h"
+
+namespace csc {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct CommandLine {
+  std::string model;
+  std::string data = "digits";
+  std::string engine;
+  int64_t limit_test = 0;
+  int64_t batch_size = 64;
+  int threads = 0;
+};
+
+// Calls `body`; an exception of OpenCV's becomes an Error of one line.
+template <typename Body>
+auto ThroughOpenCv(const std::string& model, const Body& body) {
+  try {
+    return body();
+  } catch (const cv::Exception& error) {
+    std::string text = error.err;
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    Fail("{}: OpenCV: {}", model, text);
+  }
+}
+
+int Evaluate(const CommandLine& line) {
+  Require(line.batch_size >= 1, "a batch size of {}: at least 1 expected",
+          line.batch_size);
+  Require(line.limit_test >= 0, "--limit-test is {}: at least 0 expected",
+          line.limit_test);
+  Require(line.threads >= 0, "{} threads: at least 0 expected", line.threads);
+  // What OpenCV has to say arrives as an exception as well.
+  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+  const int threads = line.threads > 0 ? line.threads : NumAvailableCpus();
+  cv::setNumThreads(threads);
+  Require(csc_register_layers() == 0, "{}", csc_last_error());
+  if (!line.engine.empty()) {
+    Require(csc_set_engine(line.engine.c_str()) == 0, "{}", csc_last_error());
+  }
+  Require(std::ifstream(line.model).good(), "{}: cannot be opened", line.model);
+  cv::dnn::Net net = ThroughOpenCv(
+      line.model, [&] { return cv::dnn::readNetFromONNX(line.model); });
+
+  DataSet data = OpenDataSet(line.data, MakeThreadPool(threads).get());
+  Images& images = data.test;
+  Limit(&images, line.limit_test);
+  const Shape& shape = images.shape;
+  const int64_t classes = static_cast<int64_t>(data.classes.size());
+
+  std::vector<uint32_t> indices(images.size());
+  std::iota(indices.begin(), indices.end(), 0u);
+  Score score;
+  double seconds = 0;
+  for (int64_t begin = 0; begin < images.size(); begin += line.batch_size) {
+    const int64_t count = std::min(line.batch_size, images.size() - begin);
+    const int sizes[] = {static_cast<int>(count),
+                         static_cast<int>(shape.channels),
+                         static_cast<int>(shape.height),
+                         static_cast<int>(shape.width)};
+    cv::Mat blob(4, sizes, CV_32F);
+    ToFloat(data, images, indices.data() + begin, count, blob.ptr<float>());
+    const auto start = std::chrono::steady_clock::now();
+    const cv::Mat logits = ThroughOpenCv(line.model, [&] {
+      net.setInput(blob);
+      return net.forward().clone();
+    });
+    seconds += std::chrono::duration<double>(
+                   std::chrono::steady_clock::now() - start)
+                   .count();
+    Require(static_cast<int64_t>(logits.total()) == count * classes,
+            "{}: {} outputs for {} images: {} classes of {} expected",
+            line.model, logits.total(), count, classes, line.data);
+    score.Add(logits.ptr<float>(), images.labels.data() + begin, count,
+              classes);
+  }
+  const double total = static_cast<double>(images.size());
+  const Json report = {
+      {"test_accuracy", score.correct / total},
+      {"test_loss", score.loss / total},
+      {"images", images.size()},
+      {"images_per_second", std::round(10 * total / seconds) / 10},
+      {"engine", csc_engine()},
+      {"model", line.model},
+      {"data", line.data}};
+  fmt::print("{}\n", report.dump());
+  return 0;
+}
+
+}  // namespace
+
+}  // namespace csc
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Measures how well a model file, run by OpenCV, classifies the test "
+      "images of a data set.",
+      "evaluate");
+  csc::CommandLine line;
+  app.add_option("model", line.model, "the ONNX file")->required();
+  app.add_option("--data", line.data, "digits, folder:DIR or cifar10:DIR")
+      ->capture_default_str();
+  app.add_option("--engine", line.engine,
+                 "runs the csc layers [$CSC_ENGINE, else the best present]");
+  app.add_option("--limit-test", line.limit_test,
+                 "use so many images, evenly spaced [all]");
+  app.add_option("--batch-size", line.batch_size, "images at a time")
+      ->capture_default_str();
+  app.add_option("--threads", line.threads, "0 for all processors")
+      ->capture_default_str();
+  app.footer("Example: evaluate trained/model.onnx --data digits");
+  return csc::RunProgram(&app, argc, argv,
+                         [&] { return csc::Evaluate(line); });
+}

@@ -1,0 +1,70 @@
+#include "training/evaluation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "solvers/error.h"
+
+namespace csc {
+
+void Score::Add(const float* logits, const int32_t* labels, int64_t batch,
+                int64_t classes) {
+  for (int64_t n = 0; n < batch; ++n, logits += classes) {
+    const float* largest = std::max_element(logits, logits + classes);
+    double sum = 0;
+    for (int64_t k = 0; k < classes; ++k) {
+      sum += std::exp(double{logits[k]} - *largest);
+    }
+    loss += std::log(sum) + *largest - logits[labels[n]];
+    // A NaN is no answer, whatever position max_element picks.
+    if (std::isfinite(sum)) correct += largest - logits == labels[n];
+  }
+}
+
+Evaluator::Evaluator(const Engine& engine, Executor* executor,
+                     const Network& network, const Shape& input,
+                     int64_t batch_size)
+    : executor_(executor), input_(input), batch_size_(batch_size) {
+  const Program program = BuildProgram(network, input);
+  const Shape& out = program.shape(program.outputs().at(0));
+  Require(out.height == 1 && out.width == 1,
+          "the network's output is {}: [classes, 1, 1] expected",
+          ToString(out));
+  classes_ = out.channels;
+  executable_ = engine.Prepare(program);
+  executable_->Reserve(batch_size, executor == nullptr
+                                       ? 1
+                                       : executor->num_workers());
+}
+
+Evaluation Evaluator::Evaluate(const Network& network, const DataSet& data,
+                               const Images& images,
+                               const std::function<bool()>& stop) {
+  Require(images.shape == input_, "images of {}: {} expected",
+          ToString(images.shape), ToString(input_));
+  Require(images.size() > 0, "no images to evaluate");
+  executable_->SetParameters(FlattenParameters(network).data());
+  std::vector<uint32_t> indices(images.size());
+  std::iota(indices.begin(), indices.end(), 0u);
+  std::vector<float> batch(batch_size_ * input_.size());
+  std::vector<float> logits(batch_size_ * classes_);
+  Score score;
+  for (int64_t begin = 0; begin < images.size(); begin += batch_size_) {
+    if (stop && stop()) return {0, 0, false};
+    const int64_t count = std::min(batch_size_, images.size() - begin);
+    ToFloat(data, images, indices.data() + begin, count, batch.data());
+    RunArguments arguments;
+    arguments.batch = count;
+    arguments.inputs = {batch.data()};
+    arguments.outputs = {logits.data()};
+    arguments.executor = executor_;
+    executable_->Run(arguments);
+    score.Add(logits.data(), images.labels.data() + begin, count, classes_);
+  }
+  const double total = static_cast<double>(images.size());
+  return {score.loss / total, score.correct / total, true};
+}
+
+}  // namespace csc

@@ -1,0 +1,54 @@
+// How well a network classifies.
+
+#ifndef CSC_TRAINING_EVALUATION_H_
+#define CSC_TRAINING_EVALUATION_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "solvers/engines/engine.h"
+#include "solvers/network/network.h"
+#include "training/data/dataset.h"
+
+namespace csc {
+
+struct Evaluation {
+  double loss = 0;  // mean cross-entropy
+  double accuracy = 0;
+  bool complete = true;  // false when it was stopped
+};
+
+// Adds up a batch: logits [N, K] against labels [N].
+struct Score {
+  double loss = 0;
+  int64_t correct = 0;
+
+  void Add(const float* logits, const int32_t* labels, int64_t batch,
+           int64_t classes);
+};
+
+// Runs networks of one structure on one engine. Keeps references to the engine
+// and the executor.
+class Evaluator {
+ public:
+  Evaluator(const Engine& engine, Executor* executor, const Network& network,
+            const Shape& input, int64_t batch_size);
+
+  // `network` has the structure given at construction, with any constants.
+  // Gives up between two batches once `stop` returns true.
+  Evaluation Evaluate(const Network& network, const DataSet& data,
+                      const Images& images,
+                      const std::function<bool()>& stop = nullptr);
+
+ private:
+  std::unique_ptr<Executable> executable_;
+  Executor* executor_;
+  Shape input_;
+  int64_t batch_size_;
+  int64_t classes_;
+};
+
+}  // namespace csc
+
+#endif  // CSC_TRAINING_EVALUATION_H_

@@ -1,0 +1,78 @@
+// The layouts of the paper's networks.
+
+#include <cmath>
+
+#include "solvers/error.h"
+#include "training/models/builder.h"
+
+namespace csc {
+
+// Layer i sees the image's channels and w from each layer before it. Dilations
+// 1, 2, 3 by turns; a max-pool after one and after two thirds of the layers.
+void BuildMsdCsc(ModelBuilder* builder) {
+  const ModelOptions& options = builder->options();
+  const int depth = *options.depth;
+  for (int i = 0; i < depth; ++i) {
+    builder->AddMsdCsc(*options.width, i % 3 + 1, *options.filter_scale);
+    const int done = i + 1;
+    if (done == depth / 3 || done == 2 * depth / 3) builder->AddMaxPool();
+  }
+  builder->AddGlobalAveragePool();
+  builder->AddClassifier();
+}
+
+// He et al.'s networks for small images: 6n + 2 layers in three stages, the
+// second and third at half the size and twice the width, option-A shortcuts.
+void BuildResidual(ModelBuilder* builder) {
+  const ModelOptions& options = builder->options();
+  const int blocks = (*options.depth - 2) / 6;
+  const bool plain = options.model == "plain";
+  const bool simplified = options.model == "res_csc_simplified";
+  const double scale = *options.filter_scale;
+  const auto threshold = [&](int64_t width, int64_t stride) {
+    ModelBuilder::Convolution c{width};
+    c.stride = stride;
+    c.scale = scale;
+    builder->AddLayeredThreshold(c);
+  };
+  int64_t width = *options.width;
+  threshold(width, 1);
+  for (int stage = 0; stage < 3; ++stage) {
+    for (int block = 0; block < blocks; ++block) {
+      const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
+      if (plain) {
+        threshold(width, stride);
+        threshold(width, 1);
+      } else {
+        builder->AddResCsc(width, stride, simplified, scale);
+      }
+    }
+    width *= 2;
+  }
+  builder->AddGlobalAveragePool();
+  builder->AddClassifier();
+}
+
+// Sulam et al.'s network: three layers of 4 x 4 filters with stride 2 pursued
+// together, then three plain layers of 3 x 3, the last two with max-pooling.
+void BuildMultiLayer(ModelBuilder* builder) {
+  const ModelOptions& options = builder->options();
+  const int64_t w = *options.width;
+  std::vector<ModelBuilder::Convolution> pursued;
+  for (int64_t width : {w, 2 * w, 4 * w}) {
+    pursued.push_back({width, 4, 2, 1, *options.filter_scale});
+  }
+  if (options.model == "ml_csc") {
+    builder->AddMlCsc(pursued);
+  } else {
+    for (const auto& layer : pursued) builder->AddLayeredThreshold(layer);
+  }
+  builder->AddLayeredThreshold({8 * w});
+  builder->AddLayeredThreshold({16 * w});
+  builder->AddMaxPool();
+  builder->AddLayeredThreshold({16 * w});
+  builder->AddMaxPool();
+  builder->AddClassifier();
+}
+
+}  // namespace csc

@@ -1,0 +1,206 @@
+#include "training/models/model.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "solvers/algorithms/lasso.h"
+#include "solvers/error.h"
+#include "training/models/builder.h"
+#include "training/random.h"
+
+namespace csc {
+
+namespace {
+
+// A kind of model: how to build it, and its defaults.
+struct Kind {
+  std::string name;
+  void (*build)(ModelBuilder*);
+  int depth;
+  int width;
+  int unfolding;      // -1: it has none
+  const char* normalisation;
+  double step;
+  bool learn_step;
+  double filter_scale;  // 0: by unfolding
+};
+
+const double kKaiming = std::sqrt(2.0);
+// At this scale lambda_max of [I, F^T] is about 1.1, so that c = 1 contracts;
+// with Kaiming's it is 7 to 41 and the first unfolded step diverges.
+constexpr double kUnfoldedScale = 0.1;
+
+const std::vector<Kind>& Kinds() {
+  static const auto* kinds = new std::vector<Kind>{
+      {"msd_csc", BuildMsdCsc, 6, 16, 1, "batch", 1, true, 0},
+      {"msdnet", BuildMsdCsc, 6, 16, -1, "batch", 1, false, kKaiming},
+      {"res_csc", BuildResidual, 20, 16, -1, "batch", -0.1, true, kKaiming},
+      {"res_csc_simplified", BuildResidual, 20, 16, -1, "batch", -0.1, true,
+       kKaiming},
+      {"resnet", BuildResidual, 20, 16, -1, "batch", 0, false, kKaiming},
+      {"plain", BuildResidual, 20, 16, -1, "batch", 0, false, kKaiming},
+      {"ml_csc", BuildMultiLayer, 6, 32, 1, "batch", 1, true, kUnfoldedScale},
+      {"feed_forward", BuildMultiLayer, 6, 32, -1, "batch", 1, false,
+       kUnfoldedScale},
+  };
+  return *kinds;
+}
+
+const Kind& FindKind(const std::string& name) {
+  for (const Kind& kind : Kinds()) {
+    if (kind.name == name) return kind;
+  }
+  Fail("model \"{}\" is unknown: one of {} expected", name,
+       fmt::join(ModelNames(), ", "));
+}
+
+void CheckDepth(const Kind& kind, int depth) {
+  if (kind.build == BuildResidual) {
+    Require(depth >= 8 && depth <= 1202 && depth % 6 == 2,
+            "a depth of {}: 6 n + 2 expected by model {}, as in 20, 32, 44",
+            depth, kind.name);
+  } else if (kind.build == BuildMultiLayer) {
+    Require(depth == kind.depth, "a depth of {}: model {} has {} layers", depth,
+            kind.name, kind.depth);
+  } else {
+    Require(1 <= depth && depth <= 200, "a depth of {}: 1..200 expected",
+            depth);
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& ModelNames() {
+  static const auto* names = [] {
+    auto* list = new std::vector<std::string>;
+    for (const Kind& kind : Kinds()) list->push_back(kind.name);
+    return list;
+  }();
+  return *names;
+}
+
+ModelOptions ResolveOptions(const ModelOptions& options) {
+  const Kind& kind = FindKind(options.model);
+  ModelOptions o = options;
+  if (!o.depth) o.depth = kind.depth;
+  CheckDepth(kind, *o.depth);
+  if (!o.width) o.width = kind.width;
+  Require(1 <= *o.width && *o.width <= 4096, "a width of {}: 1..4096 expected",
+          *o.width);
+  if (!o.unfolding) o.unfolding = std::max(kind.unfolding, 0);
+  Require(0 <= *o.unfolding && *o.unfolding <= 1000,
+          "an unfolding of {}: 0..1000 expected", *o.unfolding);
+  Require(kind.unfolding >= 0 || *o.unfolding == 0,
+          "an unfolding of {}: model {} has none", *o.unfolding, kind.name);
+  Require(o.algorithm == "ista" || o.algorithm == "fista",
+          "algorithm is \"{}\": \"ista\" or \"fista\" expected", o.algorithm);
+  if (o.normalisation.empty()) o.normalisation = kind.normalisation;
+  Require(o.normalisation == "none" || o.normalisation == "batch",
+          "normalisation is \"{}\": \"none\" or \"batch\" expected",
+          o.normalisation);
+  if (!o.step) o.step = kind.step;
+  if (!o.learn_step) o.learn_step = kind.learn_step;
+  Require(std::isfinite(*o.step), "a step of {}: a number expected", *o.step);
+  Require(kind.learn_step || (*o.step == kind.step && !*o.learn_step),
+          "model {} has c = {}, not trained: msd_csc and res_csc have a free "
+          "one",
+          kind.name, kind.step);
+  // An MSDNet layer has no threshold on what it passes on.
+  if (kind.name == "msdnet") o.threshold_identity = false;
+  if (!o.filter_scale) {
+    const double by_unfolding = *o.unfolding > 0 ? kUnfoldedScale : kKaiming;
+    o.filter_scale = kind.filter_scale > 0 ? kind.filter_scale : by_unfolding;
+  }
+  Require(*o.filter_scale > 0 && std::isfinite(*o.filter_scale),
+          "a filter scale of {}: more than 0 expected", *o.filter_scale);
+  return o;
+}
+
+Model MakeModel(const ModelOptions& options, const Shape& input,
+                int64_t classes) {
+  Require(classes >= 2, "{} classes found: at least 2 expected", classes);
+  const ModelOptions resolved = ResolveOptions(options);
+  ModelBuilder builder(resolved, input, classes);
+  FindKind(resolved.model).build(&builder);
+  return builder.Finish();
+}
+
+int64_t Model::parameter_size() const {
+  int64_t size = 0;
+  for (const ModelParameter& p : parameters) size += p.size();
+  return size;
+}
+
+int64_t Model::trainable_parameters() const {
+  int64_t size = 0;
+  for (const ModelParameter& p : parameters) size += p.trainable ? p.size() : 0;
+  return size;
+}
+
+std::vector<float> InitialParameters(const Model& model, uint64_t seed) {
+  std::vector<float> values;
+  values.reserve(model.parameter_size());
+  for (size_t i = 0; i < model.parameters.size(); ++i) {
+    const ModelParameter& p = model.parameters[i];
+    Random random(seed, Stream::kParameters, {i});
+    for (int64_t k = 0; k < p.size(); ++k) {
+      values.push_back(static_cast<float>(
+          p.deviation > 0 ? p.deviation * random.Normal() : p.constant));
+    }
+  }
+  return values;
+}
+
+std::string StepWarning(const Model& model,
+                        const std::vector<float>& parameters) {
+  std::vector<int64_t> offsets = {0};
+  for (const ModelParameter& p : model.parameters) {
+    offsets.push_back(offsets.back() + p.size());
+  }
+  int total = 0;
+  int outside = 0;
+  double worst = -1;
+  std::string worst_text;
+  for (const ModelLayer& layer : model.layers) {
+    const bool unrolled =
+        layer.spec.Has("unfolding") && layer.spec.Int("unfolding") > 0;
+    const bool residual = layer.spec.op == "ResCsc";
+    if (!unrolled && !residual) continue;
+    std::vector<Dims> dims;
+    for (int i = 0; i < layer.count; ++i) {
+      dims.push_back(model.parameters[layer.first + i].dims);
+    }
+    // Filters are followed by b and, in every unrolled operator, by c.
+    const std::vector<Geometry> geometries = LayerGeometries(layer.spec, dims);
+    for (size_t g = residual ? 1 : 0; g < geometries.size(); ++g) {
+      const int f = layer.first + (residual ? 2 : 3 * static_cast<int>(g));
+      const float value = parameters[offsets[f + 2]];
+      const double c = residual ? -value : value;  // Eq. 5 adds c F2^T s
+      if (c == 0) continue;
+      ++total;
+      const Tensor filters = {model.parameters[f].dims,
+                              {parameters.begin() + offsets[f],
+                               parameters.begin() + offsets[f + 1]}};
+      // The dictionary of MSD-CSC is [I, F^T].
+      const double largest = DictionaryBound(filters, geometries[g]) +
+                             (layer.spec.op == "MsdCsc" ? 1 : 0);
+      if (0 <= c && c * largest <= 2) continue;
+      ++outside;
+      if (std::abs(c) * largest <= worst) continue;
+      worst = std::abs(c) * largest;
+      worst_text = fmt::format("{} = {:.3g} with lambda_max {:.3g}",
+                               model.parameters[f + 2].name, value, largest);
+    }
+  }
+  if (outside == 0) return "";
+  return fmt::format(
+      "the pursuit of {} of {} layers does not contract, which takes a c "
+      "lambda_max in 0..2 (-2..0 for res_csc): {}; a smaller --step or "
+      "--filter-scale helps",
+      outside, total, worst_text);
+}
+
+}  // namespace csc

@@ -1,0 +1,174 @@
+#include "training/models/training_program.h"
+
+#include <cmath>
+
+#include "solvers/error.h"
+#include "solvers/program/adjoint.h"
+
+namespace csc {
+
+namespace {
+
+constexpr double kRunningMomentum = 0.1;
+
+// Means and variances of a layer, of all its normalisations in order. For an
+// unrolled layer that is one row of n for each iteration.
+struct LayerMoments {
+  std::vector<double> mean;
+  std::vector<double> variance;
+};
+
+LayerMoments MomentsOf(const TrainingProgram& training, int layer,
+                       const std::vector<float>& running) {
+  LayerMoments all;
+  const float* src = running.data();
+  for (const Moments& m : training.moments) {
+    if (m.layer == layer) {
+      all.mean.insert(all.mean.end(), src, src + m.channels);
+      all.variance.insert(all.variance.end(), src + m.channels,
+                          src + 2 * m.channels);
+    }
+    src += 2 * m.channels;
+  }
+  return all;
+}
+
+// gamma and b of n channels become a and b of `count` rows that start at
+// channel `first` of the moments.
+void Fold(const LayerMoments& moments, int64_t first, int64_t rows,
+          Tensor* scale, Tensor* threshold) {
+  const int64_t n = static_cast<int64_t>(scale->data.size());
+  Tensor a;
+  Tensor b;
+  a.dims = b.dims = rows == 1 ? Dims{n} : Dims{rows, n};
+  for (int64_t i = 0; i < rows * n; ++i) {
+    const double factor = scale->data[i % n] /
+                          std::sqrt(moments.variance[first + i] + kEpsilon);
+    a.data.push_back(static_cast<float>(factor));
+    b.data.push_back(static_cast<float>(threshold->data[i % n] +
+                                        factor * moments.mean[first + i]));
+  }
+  *scale = std::move(a);
+  *threshold = std::move(b);
+}
+
+void ScaleRows(const Tensor& scale, Tensor* filters) {
+  const int64_t row = NumElements(filters->dims) / filters->dims[0];
+  for (size_t i = 0; i < filters->data.size(); ++i) {
+    filters->data[i] *= scale.data[i / row];
+  }
+}
+
+// `own` are the layer's trained parameters; on return its frozen constants.
+void FreezeLayer(const ModelLayer& layer, const LayerMoments& moments,
+                 std::vector<Tensor>* own) {
+  const std::string& op = layer.spec.op;
+  std::vector<Tensor>& p = *own;
+  if (op == "MsdCsc") {
+    Fold(moments, 0, layer.spec.Int("unfolding") + 1, &p[3], &p[1]);
+  } else if (op == "ResCsc") {
+    const int64_t m = static_cast<int64_t>(p[5].data.size());
+    Fold(moments, 0, 1, &p[5], &p[1]);
+    Fold(moments, m, 1, &p[6], &p[3]);
+  } else if (op == "LayeredThreshold") {
+    Fold(moments, 0, 1, &p[2], &p[1]);
+    ScaleRows(p[2], &p[0]);
+    p.pop_back();
+  } else {
+    Fail("layers {} cannot be normalised", op);
+  }
+}
+
+}  // namespace
+
+int64_t TrainingProgram::moments_size() const {
+  int64_t size = 0;
+  for (const Moments& m : moments) size += 2 * m.channels;
+  return size;
+}
+
+int64_t TrainingProgram::statistics_size() const {
+  int64_t size = 0;
+  for (int64_t channels : program.statistics()) size += 2 * channels;
+  return size;
+}
+
+TrainingProgram BuildTrainingProgram(const Model& model) {
+  TrainingProgram training;
+  Program& program = training.program;
+  for (const ModelParameter& p : model.parameters) {
+    program.AddParameter(p.name, p.dims, p.trainable);
+  }
+  ValueId value = program.AddInput(model.input);
+  for (size_t l = 0; l < model.layers.size(); ++l) {
+    const ModelLayer& layer = model.layers[l];
+    std::vector<int> own;
+    for (int i = 0; i < layer.count; ++i) own.push_back(layer.first + i);
+    const size_t before = program.instructions().size();
+    value = BuildLayer(layer.spec, own, value, &program,
+                       {layer.normalise, kEpsilon});
+    for (size_t i = before; i < program.instructions().size(); ++i) {
+      const Instruction& instruction = program.instructions()[i];
+      if (instruction.op != Opcode::kMoments) continue;
+      Require(instruction.statistic ==
+                  static_cast<int>(training.moments.size()),
+              "moments are numbered out of order");
+      const Shape& shape = program.shape(instruction.terms[0].value);
+      training.moments.push_back({static_cast<int>(l), shape.channels,
+                                  shape.height * shape.width});
+    }
+  }
+  program.MarkOutput(value);
+  const ValueId gradient = program.SoftmaxLoss(value);
+  Differentiate(&program, {{value, gradient}});
+  return training;
+}
+
+std::vector<float> InitialRunningStatistics(const TrainingProgram& training) {
+  std::vector<float> running;
+  for (const Moments& m : training.moments) {
+    running.insert(running.end(), m.channels, 0.0f);
+    running.insert(running.end(), m.channels, 1.0f);
+  }
+  return running;
+}
+
+void UpdateRunningStatistics(const TrainingProgram& training, int64_t batch,
+                             const float* statistics,
+                             std::vector<float>* running) {
+  float* dst = running->data();
+  for (const Moments& m : training.moments) {
+    const double count = static_cast<double>(batch * m.positions);
+    const double unbiased = count > 1 ? count / (count - 1) : 1;
+    for (int64_t i = 0; i < 2 * m.channels; ++i, ++dst, ++statistics) {
+      const double value = i < m.channels ? *statistics : *statistics * unbiased;
+      *dst = static_cast<float>(*dst + kRunningMomentum * (value - *dst));
+    }
+  }
+}
+
+Network Freeze(const Model& model, const TrainingProgram& training,
+               const std::vector<float>& parameters,
+               const std::vector<float>& running) {
+  Network network;
+  const float* src = parameters.data();
+  for (size_t l = 0; l < model.layers.size(); ++l) {
+    const ModelLayer& layer = model.layers[l];
+    std::vector<Tensor> own;
+    for (int i = 0; i < layer.count; ++i) {
+      const ModelParameter& p = model.parameters[layer.first + i];
+      own.push_back({p.dims, {src, src + p.size()}});
+      src += p.size();
+    }
+    if (layer.normalise) {
+      FreezeLayer(layer, MomentsOf(training, static_cast<int>(l), running),
+                  &own);
+    }
+    network.layers.push_back(layer.spec);
+    for (Tensor& tensor : own) network.parameters.push_back(std::move(tensor));
+  }
+  CheckNetwork(&network);
+  return network;
+}
+
+}  // namespace csc

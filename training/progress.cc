@@ -1,0 +1,82 @@
+#include "training/progress.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include <fmt/format.h>
+
+namespace csc {
+
+namespace {
+
+constexpr int kBarWidth = 24;
+constexpr double kBarInterval = 0.1;    // seconds between two redraws
+constexpr double kLineInterval = 30.0;  // between two lines within an epoch
+
+std::string Position(const Trainer& trainer) {
+  return fmt::format("epoch {}/{}", trainer.epoch() + 1,
+                     trainer.options().epochs);
+}
+
+}  // namespace
+
+Progress::Progress()
+    : terminal_(isatty(STDERR_FILENO) != 0),
+      last_shown_(Clock::now()),
+      started_(Clock::now()) {}
+
+Progress::~Progress() { Clear(); }
+
+void Progress::StartClock() { started_ = Clock::now(); }
+
+double Progress::ImagesPerSecond() const {
+  return seconds_ > 0 ? static_cast<double>(images_) / seconds_ : 0;
+}
+
+void Progress::Clear() {
+  // Back to the line's start and erase it.
+  if (bar_shown_) fmt::print(stderr, "\r\x1b[K");
+  bar_shown_ = false;
+}
+
+void Progress::Note(const std::string& text) {
+  Clear();
+  fmt::print(stderr, "{}\n", text);
+}
+
+void Progress::Step(const Trainer& trainer, int64_t images) {
+  const Clock::time_point now = Clock::now();
+  seconds_ += std::chrono::duration<double>(now - started_).count();
+  started_ = now;
+  images_ += images;
+  const double quiet = std::chrono::duration<double>(now - last_shown_).count();
+  if (quiet < (terminal_ ? kBarInterval : kLineInterval)) return;
+  last_shown_ = now;
+  const std::string figures = fmt::format(
+      "step {}/{}: loss {:.4f}, accuracy {:.4f}, {:.0f} images/s",
+      trainer.step(), trainer.num_steps(), trainer.epoch_loss(),
+      trainer.epoch_accuracy(), ImagesPerSecond());
+  if (!terminal_) {
+    fmt::print(stderr, "{}, {}\n", Position(trainer), figures);
+    return;
+  }
+  const int filled =
+      static_cast<int>(kBarWidth * trainer.step() / trainer.num_steps());
+  fmt::print(stderr, "\r\x1b[K{} [{:<{}}] {}", Position(trainer),
+             std::string(filled, '='), kBarWidth, figures);
+  std::fflush(stderr);
+  bar_shown_ = true;
+}
+
+void Progress::Epoch(const Trainer& trainer) {
+  const EpochResult& r = trainer.history().back();
+  Note(fmt::format(
+      "epoch {}/{}: train loss {:.4f}, train accuracy {:.4f}, test accuracy "
+      "{:.4f}, {:.0f} images/s",
+      r.epoch, trainer.options().epochs, r.train_loss, r.train_accuracy,
+      r.test_accuracy, ImagesPerSecond()));
+  last_shown_ = Clock::now();
+}
+
+}  // namespace csc

@@ -1,0 +1,69 @@
+#include "training/run_training.h"
+
+#include "training/file.h"
+#include "training/onnx/onnx_file.h"
+
+namespace csc {
+
+std::string CheckpointPath(const std::string& out) {
+  return out + "/checkpoint.csc";
+}
+
+bool RunTraining(const RunOptions& options, Trainer* trainer,
+                 Progress* progress) {
+  const auto save = [&] {
+    WriteCheckpoint(CheckpointPath(options.out), trainer->Save());
+  };
+  const auto write_metrics = [&] {
+    WriteFile(options.out + "/metrics.csv", MetricsCsv(trainer->history()));
+  };
+  const auto stopped = [&] { return options.stop && options.stop(); };
+
+  save();
+  write_metrics();
+  int64_t unsaved_steps = 0;
+  while (!trainer->Finished()) {
+    progress->StartClock();
+    while (!trainer->EpochTrained()) {
+      if (stopped()) {
+        save();
+        return false;
+      }
+      const int64_t before = trainer->images_seen();
+      trainer->Step();
+      progress->Step(*trainer, trainer->images_seen() - before);
+      ++unsaved_steps;
+      if (options.checkpoint_steps > 0 &&
+          unsaved_steps >= options.checkpoint_steps) {
+        save();
+        unsaved_steps = 0;
+      }
+    }
+    if (!trainer->EndEpoch(stopped)) {
+      save();
+      return false;
+    }
+    save();
+    unsaved_steps = 0;
+    write_metrics();
+    progress->Epoch(*trainer);
+  }
+  return true;
+}
+
+void WriteModels(const std::string& out, const Trainer& trainer,
+                 const DataSet& data) {
+  const Network network = trainer.Frozen();
+  const Shape& input = trainer.model().input;
+  WriteOnnx(network, input, OnnxForm::kFused, out + "/model.onnx",
+            data.classes);
+  WriteOnnx(network, input, OnnxForm::kLayered, out + "/model_layered.onnx",
+            data.classes);
+  WriteOnnx(network, input, OnnxForm::kPortable, out + "/model_portable.onnx",
+            data.classes);
+  std::string labels;
+  for (const std::string& name : data.classes) labels += name + "\n";
+  WriteFile(out + "/labels.txt", labels);
+}
+
+}  // namespace csc

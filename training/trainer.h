@@ -1,0 +1,117 @@
+// One training: its state, and the steps that advance it.
+//
+// The state after any number of steps is a function of the options, the data
+// and the engine alone, not of threads, time or interruptions.
+
+#ifndef CSC_TRAINING_TRAINER_H_
+#define CSC_TRAINING_TRAINER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "solvers/engines/engine.h"
+#include "training/checkpoint/checkpoint.h"
+#include "training/data/dataset.h"
+#include "training/data/loader.h"
+#include "training/evaluation.h"
+#include "training/models/model.h"
+#include "training/models/training_program.h"
+#include "training/optimiser/sgd.h"
+#include "training/options.h"
+
+namespace csc {
+
+// One line of metrics.csv.
+struct EpochResult {
+  int64_t epoch = 0;  // from 1
+  double learning_rate = 0;
+  double train_loss = 0;  // means over the epoch, while it was trained
+  double train_accuracy = 0;
+  double test_loss = 0;  // of the frozen network after the epoch
+  double test_accuracy = 0;
+};
+
+class Trainer {
+ public:
+  // `options` resolved; `data` limited already. All but the options must
+  // outlive the trainer. Throws Error.
+  Trainer(const TrainingOptions& options, const DataSet& data,
+          const Engine& engine, Executor* executor);
+
+  // Continues from a checkpoint that Save made for equal options. Throws Error
+  // for one of another model or other data.
+  void Restore(const Checkpoint& checkpoint);
+  Checkpoint Save() const;
+
+  bool Finished() const { return epoch_ >= options_.epochs; }
+  // All steps of this epoch are done; EndEpoch is due.
+  bool EpochTrained() const { return step_ >= num_steps(); }
+
+  // Trains on one batch and returns its loss. Throws Error when loss or
+  // parameters stop being finite: the state is then not worth saving.
+  double Step();
+
+  // Evaluates on the test set and starts the next epoch. Returns false, and
+  // changes nothing, when `stop` returned true meanwhile.
+  bool EndEpoch(const std::function<bool()>& stop = nullptr);
+
+  // The network as it is now, with running statistics.
+  Network Frozen() const;
+
+  const TrainingOptions& options() const { return options_; }
+  const Model& model() const { return model_; }
+  const std::vector<float>& parameters() const { return parameters_; }
+  const std::vector<EpochResult>& history() const { return history_; }
+  int64_t epoch() const { return epoch_; }  // from 0
+  int64_t step() const { return step_; }    // of the epoch, from 0
+  int64_t num_steps() const { return loader_.NumBatches(); }
+  int64_t images_seen() const { return seen_; }  // in this epoch
+  double epoch_loss() const;                     // mean so far
+  double epoch_accuracy() const;
+
+ private:
+  std::string ModelDescription() const;
+
+  const TrainingOptions options_;
+  const DataSet& data_;
+  const Engine& engine_;
+  Executor* const executor_;
+  const Model model_;
+  const TrainingProgram training_;
+  const SgdOptions sgd_;
+  std::vector<SgdGroup> groups_;
+  std::unique_ptr<Executable> executable_;
+  std::unique_ptr<Evaluator> evaluator_;
+  Loader loader_;
+
+  // What a checkpoint holds.
+  std::vector<float> parameters_;
+  std::vector<float> velocity_;
+  std::vector<float> running_;
+  int64_t epoch_ = 0;
+  int64_t step_ = 0;
+  double loss_sum_ = 0;
+  int64_t correct_ = 0;
+  int64_t seen_ = 0;
+  std::vector<EpochResult> history_;
+
+  std::vector<float> gradients_;
+  std::vector<float> statistics_;
+};
+
+// The options a checkpoint was made with, and the engine it ran on.
+struct CheckpointOrigin {
+  TrainingOptions options;
+  std::string engine;
+};
+CheckpointOrigin OriginOf(const Checkpoint& checkpoint);
+
+// metrics.csv: a header and one line for each epoch.
+std::string MetricsCsv(const std::vector<EpochResult>& history);
+
+}  // namespace csc
+
+#endif  // CSC_TRAINING_TRAINER_H_
