@@ -6,11 +6,11 @@
 #ifndef CSC_SOLVERS_ERROR_H_
 #define CSC_SOLVERS_ERROR_H_
 
+#include <fmt/format.h>
+
 #include <stdexcept>
 #include <string>
 #include <utility>
-
-#include <fmt/format.h>
 
 namespace csc {
 
@@ -34,8 +34,7 @@ template <typename... Args>
 
 // Throws Error with the formatted message unless `condition` holds.
 template <typename... Args>
-void Require(bool condition, fmt::format_string<Args...> format,
-             Args&&... args) {
+void Require(bool condition, fmt::format_string<Args...> format, Args&&... args) {
   if (!condition) Fail(format, std::forward<Args>(args)...);
 }
 

@@ -13,8 +13,7 @@
 
 namespace csc {
 
-void SerialExecutor::ParallelFor(
-    int64_t count, const std::function<void(int64_t, int)>& task) {
+void SerialExecutor::ParallelFor(int64_t count, const std::function<void(int64_t, int)>& task) {
   for (int64_t index = 0; index < count; ++index) task(index, 0);
 }
 
@@ -23,8 +22,7 @@ namespace {
 class ThreadPool : public Executor {
  public:
   explicit ThreadPool(int num_threads) {
-    Require(num_threads >= 1, "a thread pool of {} threads: at least 1 needed",
-            num_threads);
+    Require(num_threads >= 1, "a thread pool of {} threads: at least 1 needed", num_threads);
     for (int worker = 1; worker < num_threads; ++worker) {
       threads_.emplace_back([this, worker] { WorkerLoop(worker); });
     }
@@ -39,12 +37,9 @@ class ThreadPool : public Executor {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  int num_workers() const override {
-    return static_cast<int>(threads_.size()) + 1;
-  }
+  int num_workers() const override { return static_cast<int>(threads_.size()) + 1; }
 
-  void ParallelFor(int64_t count,
-                   const std::function<void(int64_t, int)>& task) override {
+  void ParallelFor(int64_t count, const std::function<void(int64_t, int)>& task) override {
     std::lock_guard<std::mutex> one_caller(caller_mutex_);
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -68,8 +63,7 @@ class ThreadPool : public Executor {
     for (;;) {
       {
         std::unique_lock<std::mutex> lock(mutex_);
-        work_ready_.wait(lock,
-                         [&] { return stopping_ || generation_ != seen; });
+        work_ready_.wait(lock, [&] { return stopping_ || generation_ != seen; });
         if (stopping_) return;
         seen = generation_;
       }

@@ -21,17 +21,15 @@ class Executor {
   // when all are done. Calls with the same `worker` never overlap, so that it
   // may index scratch memory; which worker runs which index is not fixed. The
   // first exception thrown by a task is rethrown after all have stopped.
-  virtual void ParallelFor(
-      int64_t count,
-      const std::function<void(int64_t index, int worker)>& task) = 0;
+  virtual void ParallelFor(int64_t count,
+                           const std::function<void(int64_t index, int worker)>& task) = 0;
 };
 
 // Runs everything on the calling thread.
 class SerialExecutor : public Executor {
  public:
   int num_workers() const override { return 1; }
-  void ParallelFor(int64_t count,
-                   const std::function<void(int64_t, int)>& task) override;
+  void ParallelFor(int64_t count, const std::function<void(int64_t, int)>& task) override;
 };
 
 // A pool of `num_threads` threads, the calling one among them. One

@@ -1,9 +1,9 @@
 #include "solvers/geometry.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "solvers/error.h"
 
@@ -16,8 +16,7 @@ int64_t Geometry::OutputSize(int axis, int64_t size) const {
 }
 
 int64_t Geometry::SmallestInputSize(int axis, int64_t output_size) const {
-  return (output_size - 1) * strides[axis] + Extent(axis) - pads[axis] -
-         pads[axis + 2];
+  return (output_size - 1) * strides[axis] + Extent(axis) - pads[axis] - pads[axis + 2];
 }
 
 bool Geometry::KeepsSize() const {
@@ -28,8 +27,7 @@ bool Geometry::KeepsSize() const {
   return true;
 }
 
-Geometry SamePadded(std::array<int64_t, 2> kernel,
-                    std::array<int64_t, 2> strides,
+Geometry SamePadded(std::array<int64_t, 2> kernel, std::array<int64_t, 2> strides,
                     std::array<int64_t, 2> dilations) {
   Geometry geometry{kernel, strides, dilations, {}};
   for (int axis = 0; axis < 2; ++axis) {
@@ -44,11 +42,9 @@ Geometry SamePadded(std::array<int64_t, 2> kernel,
 }
 
 void Validate(const Geometry& geometry) {
-  const auto check = [](const char* name, const auto& values, int64_t low,
-                        int64_t high) {
+  const auto check = [](const char* name, const auto& values, int64_t low, int64_t high) {
     for (int64_t value : values) {
-      Require(low <= value && value <= high,
-              "{} is [{}]: every entry must be in {}..{}", name,
+      Require(low <= value && value <= high, "{} is [{}]: every entry must be in {}..{}", name,
               fmt::join(values, ", "), low, high);
     }
   };
@@ -59,10 +55,8 @@ void Validate(const Geometry& geometry) {
 }
 
 std::string ToString(const Geometry& geometry) {
-  return fmt::format("k[{}] s[{}] d[{}] p[{}]",
-                     fmt::join(geometry.kernel, ","),
-                     fmt::join(geometry.strides, ","),
-                     fmt::join(geometry.dilations, ","),
+  return fmt::format("k[{}] s[{}] d[{}] p[{}]", fmt::join(geometry.kernel, ","),
+                     fmt::join(geometry.strides, ","), fmt::join(geometry.dilations, ","),
                      fmt::join(geometry.pads, ","));
 }
 

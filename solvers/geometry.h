@@ -19,9 +19,7 @@ struct Geometry {
   std::array<int64_t, 4> pads = {0, 0, 0, 0};  // top, left, bottom, right
 
   // Height or width a dilated kernel covers: dilation * (kernel - 1) + 1.
-  int64_t Extent(int axis) const {
-    return dilations[axis] * (kernel[axis] - 1) + 1;
-  }
+  int64_t Extent(int axis) const { return dilations[axis] * (kernel[axis] - 1) + 1; }
   // Number of windows along `axis` of an input of `size`; 0 when none fits.
   int64_t OutputSize(int axis, int64_t size) const;
   // The smallest input size whose analysis has `output_size` windows.
@@ -30,15 +28,14 @@ struct Geometry {
   bool KeepsSize() const;
 
   bool operator==(const Geometry& other) const {
-    return kernel == other.kernel && strides == other.strides &&
-           dilations == other.dilations && pads == other.pads;
+    return kernel == other.kernel && strides == other.strides && dilations == other.dilations &&
+           pads == other.pads;
   }
 };
 
 // Geometry with pads = dilation * (kernel - 1) / 2 on every side ("same").
 // Throws Error where that is not a whole number.
-Geometry SamePadded(std::array<int64_t, 2> kernel,
-                    std::array<int64_t, 2> strides = {1, 1},
+Geometry SamePadded(std::array<int64_t, 2> kernel, std::array<int64_t, 2> strides = {1, 1},
                     std::array<int64_t, 2> dilations = {1, 1});
 
 // Throws Error unless kernel is in 1..255, strides and dilations in 1..1024

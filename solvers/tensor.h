@@ -32,8 +32,7 @@ struct Shape {
 
   int64_t size() const { return channels * height * width; }
   bool operator==(const Shape& other) const {
-    return channels == other.channels && height == other.height &&
-           width == other.width;
+    return channels == other.channels && height == other.height && width == other.width;
   }
   bool operator!=(const Shape& other) const { return !(*this == other); }
 };

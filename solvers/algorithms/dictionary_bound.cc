@@ -23,8 +23,7 @@ double SchurBound(const Tensor& filters) {
   for (int64_t k = 0; k < d[0]; ++k) {
     for (int64_t c = 0; c < d[1]; ++c) {
       for (int64_t t = 0; t < taps; ++t) {
-        const double value =
-            std::abs(double{filters.data[(k * d[1] + c) * taps + t]});
+        const double value = std::abs(double{filters.data[(k * d[1] + c) * taps + t]});
         by_filter[k] += value;
         by_channel[c] += value;
       }
@@ -36,16 +35,14 @@ double SchurBound(const Tensor& filters) {
 
 // The filters' response at one frequency, as the smaller of its two Gram
 // matrices: Hermitian, positive semidefinite, n x n, same largest eigenvalue.
-std::vector<Complex> GramAt(const Tensor& filters, double omega_h,
-                            double omega_w) {
+std::vector<Complex> GramAt(const Tensor& filters, double omega_h, double omega_w) {
   const Dims& d = filters.dims;
   std::vector<Complex> response(d[0] * d[1]);
   for (int64_t kh = 0; kh < d[2]; ++kh) {
     for (int64_t kw = 0; kw < d[3]; ++kw) {
       const Complex wave = std::polar(1.0, omega_h * kh + omega_w * kw);
       for (size_t i = 0; i < response.size(); ++i) {
-        response[i] +=
-            wave * double{filters.data[(i * d[2] + kh) * d[3] + kw]};
+        response[i] += wave * double{filters.data[(i * d[2] + kh) * d[3] + kw]};
       }
     }
   }
@@ -57,10 +54,8 @@ std::vector<Complex> GramAt(const Tensor& filters, double omega_h,
     for (int64_t j = 0; j < n; ++j) {
       Complex sum = 0;
       for (int64_t k = 0; k < inner; ++k) {
-        const Complex a = by_filter ? response[i * inner + k]
-                                    : response[k * n + i];
-        const Complex b = by_filter ? response[j * inner + k]
-                                    : response[k * n + j];
+        const Complex a = by_filter ? response[i * inner + k] : response[k * n + i];
+        const Complex b = by_filter ? response[j * inner + k] : response[k * n + j];
         sum += a * std::conj(b);
       }
       gram[i * n + j] = sum;
@@ -101,8 +96,7 @@ double EigenvalueBound(std::vector<Complex> gram, double enough) {
 
 double DictionaryBound(const Tensor& filters, const Geometry& geometry) {
   const Dims& d = filters.dims;
-  Require(d.size() == 4, "filters have sizes {}: [w, C, kh, kw] expected",
-          ToString(d));
+  Require(d.size() == 4, "filters have sizes {}: [w, C, kh, kw] expected", ToString(d));
   (void)geometry;  // dilation leaves the supremum as it is, strides lower it
   const double schur = SchurBound(filters);
 
@@ -124,10 +118,9 @@ double DictionaryBound(const Tensor& filters, const Geometry& geometry) {
   double largest = 0;
   for (int64_t i = 0; i <= samples[0] / 2; ++i) {  // G(-omega) = conj G(omega)
     for (int64_t j = 0; j < samples[1]; ++j) {
-      largest = std::max(
-          largest, EigenvalueBound(GramAt(filters, 2 * kPi * i / samples[0],
-                                          2 * kPi * j / samples[1]),
-                                   largest));
+      largest = std::max(largest, EigenvalueBound(GramAt(filters, 2 * kPi * i / samples[0],
+                                                         2 * kPi * j / samples[1]),
+                                                  largest));
     }
   }
   return std::min(largest * factor, schur) * (1 + 1e-6);  // and rounding

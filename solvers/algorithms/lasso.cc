@@ -41,14 +41,13 @@ struct LassoSolver::State {
 
   void BuildPrograms(const Tensor& filters);
   void PrepareWorkers(int count);
-  void SolveImage(const float* x, Worker* worker, float* code,
-                  float* iterations, float* objective) const;
+  void SolveImage(const float* x, Worker* worker, float* code, float* iterations,
+                  float* objective) const;
   double Objective(const float* x, Worker* worker) const;
 };
 
 void LassoSolver::State::BuildPrograms(const Tensor& filters) {
-  const Shrink shrink = options.nonnegative ? Shrink::kNonnegative
-                                            : Shrink::kSoft;
+  const Shrink shrink = options.nonnegative ? Shrink::kNonnegative : Shrink::kSoft;
   const int64_t w = filters.dims[0];
   const auto add_parameters = [&](Program* program) {
     program->AddParameter("F", filters.dims);
@@ -67,18 +66,14 @@ void LassoSolver::State::BuildPrograms(const Tensor& filters) {
   {
     const ValueId x = iterate.AddInput(input);
     const ValueId z = iterate.AddInput(output);
-    const ValueId estimate = iterate.Synthesis(z, 0, options.geometry,
-                                               input.height, input.width);
+    const ValueId estimate = iterate.Synthesis(z, 0, options.geometry, input.height, input.width);
     const ValueId residual = iterate.Combine({{estimate, {}}, {x, {-1}}});
-    const ValueId correction =
-        iterate.Analysis(residual, 0, options.geometry, {step});
-    iterate.MarkOutput(iterate.Pointwise({{z, {}}, {correction, {-1}}}, shrink,
-                                         threshold));
+    const ValueId correction = iterate.Analysis(residual, 0, options.geometry, {step});
+    iterate.MarkOutput(iterate.Pointwise({{z, {}}, {correction, {-1}}}, shrink, threshold));
   }
   synthesis.AddParameter("F", filters.dims);
-  synthesis.MarkOutput(synthesis.Synthesis(synthesis.AddInput(output), 0,
-                                           options.geometry, input.height,
-                                           input.width));
+  synthesis.MarkOutput(synthesis.Synthesis(synthesis.AddInput(output), 0, options.geometry,
+                                           input.height, input.width));
   synthesis_parameters = filters.data;
   start_parameters = filters.data;
   for (float b : beta) {
@@ -87,8 +82,7 @@ void LassoSolver::State::BuildPrograms(const Tensor& filters) {
 }
 
 void LassoSolver::State::PrepareWorkers(int count) {
-  const auto prepare = [&](const Program& program,
-                           const std::vector<float>& parameters) {
+  const auto prepare = [&](const Program& program, const std::vector<float>& parameters) {
     std::unique_ptr<Executable> executable = engine->Prepare(program);
     executable->SetParameters(parameters.data());
     executable->Reserve(1, 1);
@@ -126,8 +120,7 @@ double LassoSolver::State::Objective(const float* x, Worker* worker) const {
   return squares / 2 + penalty;
 }
 
-void LassoSolver::State::SolveImage(const float* x, Worker* worker,
-                                    float* code, float* iterations,
+void LassoSolver::State::SolveImage(const float* x, Worker* worker, float* code, float* iterations,
                                     float* objective) const {
   RunArguments first;
   first.batch = 1;
@@ -150,9 +143,8 @@ void LassoSolver::State::SolveImage(const float* x, Worker* worker,
     // just ended was the k-th.
     t = (1 + std::sqrt(1 + 4 * t * t)) / 2;
     const double following = (1 + std::sqrt(1 + 4 * t * t)) / 2;
-    const float factor = options.algorithm == Algorithm::kFista
-                             ? static_cast<float>((t - 1) / following)
-                             : 0.0f;
+    const float factor =
+        options.algorithm == Algorithm::kFista ? static_cast<float>((t - 1) / following) : 0.0f;
     double change = 0;
     for (size_t i = 0; i < worker->next.size(); ++i) {
       const float difference = worker->next[i] - worker->code[i];
@@ -161,8 +153,7 @@ void LassoSolver::State::SolveImage(const float* x, Worker* worker,
     }
     worker->code.swap(worker->next);
     const double norm = std::sqrt(SquaredNorm(worker->code));
-    if (options.tolerance > 0 &&
-        std::sqrt(change) / std::max(1.0, norm) <= options.tolerance) {
+    if (options.tolerance > 0 && std::sqrt(change) / std::max(1.0, norm) <= options.tolerance) {
       break;
     }
   }
@@ -173,9 +164,8 @@ void LassoSolver::State::SolveImage(const float* x, Worker* worker,
   }
 }
 
-LassoSolver::LassoSolver(const Engine& engine, const Tensor& filters,
-                         const Tensor& beta, const LassoOptions& options,
-                         const Shape& input)
+LassoSolver::LassoSolver(const Engine& engine, const Tensor& filters, const Tensor& beta,
+                         const LassoOptions& options, const Shape& input)
     : state_(std::make_unique<State>()) {
   const int64_t w = filters.dims.at(0);
   Require(beta.data.size() == 1 || static_cast<int64_t>(beta.data.size()) == w,
@@ -195,20 +185,18 @@ LassoSolver::LassoSolver(const Engine& engine, const Tensor& filters,
 
 LassoSolver::~LassoSolver() = default;
 
-void LassoSolver::Solve(const float* x, int64_t batch, Executor* executor,
-                        float* codes, float* iterations, float* objectives) {
+void LassoSolver::Solve(const float* x, int64_t batch, Executor* executor, float* codes,
+                        float* iterations, float* objectives) {
   SerialExecutor serial;
   if (executor == nullptr) executor = &serial;
   State& state = *state_;
-  state.PrepareWorkers(static_cast<int>(
-      std::min<int64_t>(batch, executor->num_workers())));
+  state.PrepareWorkers(static_cast<int>(std::min<int64_t>(batch, executor->num_workers())));
   // Workers of the pool are lent to images by index modulo their number.
   const int64_t count = static_cast<int64_t>(state.workers.size());
   executor->ParallelFor(count, [&](int64_t worker, int) {
     for (int64_t n = worker; n < batch; n += count) {
       state.SolveImage(x + n * state.input.size(), &state.workers[worker],
-                       codes + n * state.output.size(),
-                       iterations ? iterations + n : nullptr,
+                       codes + n * state.output.size(), iterations ? iterations + n : nullptr,
                        objectives ? objectives + n : nullptr);
     }
   });
@@ -218,8 +206,6 @@ Shape LassoSolver::output_shape() const { return state_->output; }
 
 double LassoSolver::step() const { return state_->step; }
 
-int64_t LassoSolver::iteration_flops() const {
-  return CostOf(state_->iterate).flops();
-}
+int64_t LassoSolver::iteration_flops() const { return CostOf(state_->iterate).flops(); }
 
 }  // namespace csc

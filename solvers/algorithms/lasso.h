@@ -43,8 +43,8 @@ class LassoSolver {
 
   // x [N, C, H, W] -> codes [N, w, H', W']; optionally the iterations used and
   // the objective reached, [N] each (may be null).
-  void Solve(const float* x, int64_t batch, Executor* executor, float* codes,
-             float* iterations, float* objectives);
+  void Solve(const float* x, int64_t batch, Executor* executor, float* codes, float* iterations,
+             float* objectives);
 
   Shape output_shape() const;
   double step() const;

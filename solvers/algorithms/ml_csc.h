@@ -20,8 +20,7 @@ struct MlCscLayer {
 
 // x [C, H, W] -> the deepest code. An unfolding of 0 is the layered first
 // estimate; each further round costs one synthesis and one analysis a layer.
-ValueId MlCsc(Program* program, ValueId x,
-              const std::vector<MlCscLayer>& layers, int unfolding,
+ValueId MlCsc(Program* program, ValueId x, const std::vector<MlCscLayer>& layers, int unfolding,
               Algorithm algorithm);
 
 }  // namespace csc

@@ -10,8 +10,8 @@
 namespace csc {
 
 struct ResCscOptions {
-  Geometry geometry1;  // of F1; its strides shrink the block's output
-  Geometry geometry2;  // of F2; stride 1
+  Geometry geometry1;         // of F1; its strides shrink the block's output
+  Geometry geometry2;         // of F2; stride 1
   bool pad_shortcut = false;  // subsample and append zero channels
   bool simplified = false;    // drop "+ s"
   bool normalise = false;     // batch statistics before a1 and a2

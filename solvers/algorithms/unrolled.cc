@@ -24,8 +24,8 @@ std::vector<double> MomentumFactors(Algorithm algorithm, int count) {
   return factors;
 }
 
-ChannelVector RowOf(const Program& program, int parameter, int iteration,
-                    int64_t n, int64_t first, int64_t count) {
+ChannelVector RowOf(const Program& program, int parameter, int iteration, int64_t n, int64_t first,
+                    int64_t count) {
   if (parameter < 0) return {};
   const Dims& dims = program.parameters().at(parameter).dims;
   if (NumElements(dims) == 1) return {parameter, 0, 1};
@@ -33,15 +33,14 @@ ChannelVector RowOf(const Program& program, int parameter, int iteration,
   return {parameter, (by_iteration ? iteration * n : 0) + first, count};
 }
 
-Coefficient StepOf(const Program& program, int parameter, int iteration,
-                   double constant) {
+Coefficient StepOf(const Program& program, int parameter, int iteration, double constant) {
   const bool shared = program.parameters().at(parameter).size() == 1;
   return {constant, parameter, shared ? 0 : iteration};
 }
 
 ValueId ProximalMap(Program* program, std::vector<Term> terms, Shrink shrink,
-                    const ChannelVector& threshold, const ChannelVector& scale,
-                    bool normalise, double epsilon) {
+                    const ChannelVector& threshold, const ChannelVector& scale, bool normalise,
+                    double epsilon) {
   if (normalise) {
     const bool single = terms.size() == 1 && terms[0].coefficient.IsOne();
     const ValueId u = single ? terms[0].value : program->Combine(terms);
@@ -50,8 +49,7 @@ ValueId ProximalMap(Program* program, std::vector<Term> terms, Shrink shrink,
   return program->Pointwise(std::move(terms), shrink, threshold, scale);
 }
 
-std::vector<Term> Extrapolate(ValueId code, ValueId previous, double factor,
-                              double constant) {
+std::vector<Term> Extrapolate(ValueId code, ValueId previous, double factor, double constant) {
   if (factor == 0) return {{code, {constant}}};
   return {{code, {constant * (1 + factor)}}, {previous, {-constant * factor}}};
 }

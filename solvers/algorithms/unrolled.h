@@ -43,21 +43,19 @@ struct UnrolledParameters {
 
 // Entries for channels [first, first + count) of n in row `iteration` of a
 // parameter laid out as above. Absent for parameter -1.
-ChannelVector RowOf(const Program& program, int parameter, int iteration,
-                    int64_t n, int64_t first, int64_t count);
+ChannelVector RowOf(const Program& program, int parameter, int iteration, int64_t n, int64_t first,
+                    int64_t count);
 
 // The step of an iteration times `constant`.
-Coefficient StepOf(const Program& program, int parameter, int iteration,
-                   double constant);
+Coefficient StepOf(const Program& program, int parameter, int iteration, double constant);
 
 // P_b(a u), u the sum of terms, batch-normalised first if so asked.
 ValueId ProximalMap(Program* program, std::vector<Term> terms, Shrink shrink,
-                    const ChannelVector& threshold, const ChannelVector& scale,
-                    bool normalise, double epsilon);
+                    const ChannelVector& threshold, const ChannelVector& scale, bool normalise,
+                    double epsilon);
 
 // The terms of z = g + factor (g - previous), each times `constant`.
-std::vector<Term> Extrapolate(ValueId code, ValueId previous, double factor,
-                              double constant = 1);
+std::vector<Term> Extrapolate(ValueId code, ValueId previous, double factor, double constant = 1);
 
 }  // namespace csc
 

@@ -36,8 +36,8 @@ struct RunArguments {
   // For each statistic in order its two rows: for moments the means, then the
   // biased variances.
   float* statistics = nullptr;
-  double* loss = nullptr;       // mean over the batch
-  int64_t* correct = nullptr;   // samples whose largest logit is their label's
+  double* loss = nullptr;      // mean over the batch
+  int64_t* correct = nullptr;  // samples whose largest logit is their label's
 };
 
 struct PrepareOptions {
@@ -72,8 +72,8 @@ class Engine {
   virtual ~Engine() = default;
   virtual const std::string& name() const = 0;
   // Throws EngineDeclined, with the reason, for a program it cannot run.
-  virtual std::unique_ptr<Executable> Prepare(
-      const Program& program, const PrepareOptions& options = {}) const = 0;
+  virtual std::unique_ptr<Executable> Prepare(const Program& program,
+                                              const PrepareOptions& options = {}) const = 0;
 };
 
 // Checks `arguments` against `program`: counts, null pointers, batch, labels.

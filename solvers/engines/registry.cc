@@ -1,10 +1,10 @@
 #include "solvers/engines/registry.h"
 
-#include <cstdlib>
-#include <memory>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include <cstdlib>
+#include <memory>
 
 #include "solvers/engines/onednn/onednn_engine.h"
 #include "solvers/engines/reference/reference_engine.h"
@@ -23,8 +23,8 @@ std::vector<Entry> MakeEntries() {
   std::vector<Entry> entries;  // best first
   entries.push_back({{"cuda", false, "this build has no CUDA engine"}, nullptr});
   entries.push_back({{"onednn", true, OneDnnVersion()}, MakeOneDnnEngine()});
-  entries.push_back({{"reference", true, "plain loops, the definition of correct"},
-                     MakeReferenceEngine()});
+  entries.push_back(
+      {{"reference", true, "plain loops, the definition of correct"}, MakeReferenceEngine()});
   return entries;
 }
 
@@ -52,12 +52,10 @@ const Engine& FindEngine(const std::string& name) {
     names.push_back(entry.info.name);
     if (wanted.empty() && entry.engine) return *entry.engine;
     if (wanted != entry.info.name) continue;
-    Require(entry.engine != nullptr, "engine \"{}\" is absent: {}", wanted,
-            entry.info.detail);
+    Require(entry.engine != nullptr, "engine \"{}\" is absent: {}", wanted, entry.info.detail);
     return *entry.engine;
   }
-  Fail("engine \"{}\" is unknown: one of {} expected", wanted,
-       fmt::join(names, ", "));
+  Fail("engine \"{}\" is unknown: one of {} expected", wanted, fmt::join(names, ", "));
 }
 
 }  // namespace csc

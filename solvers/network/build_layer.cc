@@ -37,8 +37,8 @@ Geometry PoolGeometry(const LayerSpec& layer) {
 }
 
 ValueId BuildResCsc(const LayerSpec& layer, const std::vector<int>& p,
-                    const std::vector<Geometry>& geometries, ValueId x,
-                    Program* program, const BuildOptions& options) {
+                    const std::vector<Geometry>& geometries, ValueId x, Program* program,
+                    const BuildOptions& options) {
   ResCscOptions res;
   res.geometry1 = geometries[0];
   res.geometry2 = geometries[1];
@@ -56,8 +56,8 @@ ValueId BuildResCsc(const LayerSpec& layer, const std::vector<int>& p,
 
 }  // namespace
 
-ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters,
-                   ValueId x, Program* program, const BuildOptions& options) {
+ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters, ValueId x,
+                   Program* program, const BuildOptions& options) {
   const std::vector<int>& p = parameters;
   const Shape in = program->shape(x);
   std::vector<Dims> dims;
@@ -66,13 +66,10 @@ ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters,
   }
   const Dims out = OutputDims(layer, dims, {1, in.channels, in.height, in.width});
   const std::vector<Geometry> geometries = LayerGeometries(layer, dims);
-  const auto row = [&](int parameter, int64_t n) {
-    return RowOf(*program, parameter, 0, n, 0, n);
-  };
+  const auto row = [&](int parameter, int64_t n) { return RowOf(*program, parameter, 0, n, 0, n); };
   const std::string& op = layer.op;
   if (op == "SoftThreshold") {
-    return program->Pointwise({{x, {}}}, ShrinkOf(layer),
-                              row(p[0], in.channels));
+    return program->Pointwise({{x, {}}}, ShrinkOf(layer), row(p[0], in.channels));
   }
   if (op == "LayeredThreshold") {
     const int64_t w = dims[0][0];
@@ -81,8 +78,7 @@ ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters,
                             Unrolled(layer, geometries[0], options));
   }
   if (op == "LayeredPursuit") {
-    return LayeredPursuit(program, x,
-                          {p[0], p[1], p[2], p.size() == 4 ? p[3] : -1},
+    return LayeredPursuit(program, x, {p[0], p[1], p[2], p.size() == 4 ? p[3] : -1},
                           Unrolled(layer, geometries[0], options));
   }
   if (op == "Synthesis") {
@@ -90,8 +86,7 @@ ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters,
   }
   if (op == "MsdCsc") {
     return MsdCsc(program, x, {p[0], p[1], p[2], p.size() == 4 ? p[3] : -1},
-                  {Unrolled(layer, geometries[0], options),
-                   layer.Int("threshold_identity") != 0});
+                  {Unrolled(layer, geometries[0], options), layer.Int("threshold_identity") != 0});
   }
   if (op == "ResCsc") {
     return BuildResCsc(layer, p, geometries, x, program, options);
@@ -101,8 +96,7 @@ ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters,
     for (size_t i = 0; i < geometries.size(); ++i) {
       layers.push_back({p[3 * i], p[3 * i + 1], p[3 * i + 2], geometries[i]});
     }
-    return MlCsc(program, x, layers,
-                 static_cast<int>(layer.Int("unfolding")),
+    return MlCsc(program, x, layers, static_cast<int>(layer.Int("unfolding")),
                  ParseAlgorithm(layer.String("algorithm")));
   }
   if (op == "MaxPool") return program->MaxPool(x, PoolGeometry(layer));
@@ -111,8 +105,7 @@ ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters,
   }
   if (op == "Gemm") {
     // W x + bias: analysis by filters as large as the input.
-    const ValueId product =
-        program->Analysis(x, p[0], {{in.height, in.width}});
+    const ValueId product = program->Analysis(x, p[0], {{in.height, in.width}});
     ChannelVector minus_bias = row(p[1], dims[0][0]);
     minus_bias.constant = -1;
     return program->Pointwise({{product, {}}}, Shrink::kNone, minus_bias);

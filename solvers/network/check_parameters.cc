@@ -1,9 +1,9 @@
 // Checks a layer's constants against the contract.
 
-#include <cmath>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include <cmath>
 
 #include "solvers/error.h"
 #include "solvers/network/layer.h"
@@ -46,8 +46,7 @@ class Checker {
   Checker(const LayerSpec& layer, std::vector<Tensor>* parameters)
       : layer_(layer), names_(ParameterNames(layer)), parameters_(*parameters) {
     Require(parameters_.size() == names_.size(),
-            "{} constant inputs (blobs) found: {} expected ({})",
-            parameters_.size(), names_.size(),
+            "{} constant inputs (blobs) found: {} expected ({})", parameters_.size(), names_.size(),
             fmt::format("{}", fmt::join(names_, ", ")));
     for (size_t i = 0; i < names_.size(); ++i) CheckFinite(i);
   }
@@ -57,11 +56,11 @@ class Checker {
   // Filters of 4 sizes; kernel at most 255.
   const Dims& Filters(size_t i) {
     const Dims& dims = at(i).dims;
-    Require(dims.size() == 4, "{} has sizes {}: [w, C, kh, kw] expected",
-            names_[i], ToString(dims));
+    Require(dims.size() == 4, "{} has sizes {}: [w, C, kh, kw] expected", names_[i],
+            ToString(dims));
     for (int axis : {2, 3}) {
-      Require(dims[axis] <= 255, "{} has sizes {}: a kernel of 1..255 expected",
-              names_[i], ToString(dims));
+      Require(dims[axis] <= 255, "{} has sizes {}: a kernel of 1..255 expected", names_[i],
+              ToString(dims));
     }
     return dims;
   }
@@ -101,15 +100,14 @@ class Checker {
 
   void NotNegative(size_t i, const char* why) {
     for (float value : at(i).data) {
-      Require(value >= 0, "{} contains {}: at least 0 expected{}", names_[i],
-              value, why);
+      Require(value >= 0, "{} contains {}: at least 0 expected{}", names_[i], value, why);
     }
   }
 
   void Odd(size_t i) {
     const Dims& dims = Filters(i);
-    Require(dims[2] % 2 == 1 && dims[3] % 2 == 1,
-            "{} has sizes {}: odd kernels expected", names_[i], ToString(dims));
+    Require(dims[2] % 2 == 1 && dims[3] % 2 == 1, "{} has sizes {}: odd kernels expected",
+            names_[i], ToString(dims));
   }
 
   void Expect(size_t i, const Dims& wanted, const char* text) {
@@ -124,14 +122,12 @@ class Checker {
       Require(dim >= 1, "{} has sizes {}: each must be at least 1", names_[i],
               ToString(tensor.dims));
     }
-    Require(NumElements(tensor.dims) ==
-                static_cast<int64_t>(tensor.data.size()),
-            "{} has sizes {} but {} values", names_[i], ToString(tensor.dims),
-            tensor.data.size());
+    Require(NumElements(tensor.dims) == static_cast<int64_t>(tensor.data.size()),
+            "{} has sizes {} but {} values", names_[i], ToString(tensor.dims), tensor.data.size());
     for (size_t k = 0; k < tensor.data.size(); ++k) {
       Require(std::isfinite(tensor.data[k]),
-              "{} contains {} at position {}: finite values expected",
-              names_[i], tensor.data[k], k);
+              "{} contains {} at position {}: finite values expected", names_[i], tensor.data[k],
+              k);
     }
   }
 
@@ -143,9 +139,8 @@ class Checker {
       return;
     }
     // A vector of n arrives through OpenCV as n x 1.
-    Require(tensor.dims == Dims{n} || tensor.dims == (Dims{n, 1}),
-            "{} has sizes {}: {} expected", names_[i], ToString(tensor.dims),
-            expected);
+    Require(tensor.dims == Dims{n} || tensor.dims == (Dims{n, 1}), "{} has sizes {}: {} expected",
+            names_[i], ToString(tensor.dims), expected);
     tensor.dims = {n};
   }
 
@@ -160,11 +155,10 @@ void CheckMlCsc(const LayerSpec& layer, Checker* check) {
   int64_t below = -1;
   for (int64_t l = 0; l < layer.Int("layers"); ++l) {
     const Dims f = check->Filters(3 * l);
-    Require(f[2] == f[3], "F_{} has sizes {}: a square kernel expected", l + 1,
-            ToString(f));
+    Require(f[2] == f[3], "F_{} has sizes {}: a square kernel expected", l + 1, ToString(f));
     Require(below < 0 || f[1] == below,
-            "F_{} has sizes {}: {} input channels, the codes of F_{}, expected",
-            l + 1, ToString(f), below, l);
+            "F_{} has sizes {}: {} input channels, the codes of F_{}, expected", l + 1, ToString(f),
+            below, l);
     below = f[0];
     check->OneOrVector(3 * l + 1, f[0]);
     check->Scalar(3 * l + 2);
@@ -198,8 +192,7 @@ void CheckParameters(const LayerSpec& layer, std::vector<Tensor>* parameters) {
     if (two_sided) check.NotNegative(0, kTwoSided);
   } else if (op == "Synthesis") {
     LayerGeometries(layer, {check.Filters(0)});
-  } else if (op == "LayeredThreshold" || op == "Lasso" ||
-             op == "LayeredPursuit") {
+  } else if (op == "LayeredThreshold" || op == "Lasso" || op == "LayeredPursuit") {
     const Dims f = check.Filters(0);
     LayerGeometries(layer, {f});
     if (op == "LayeredPursuit") {
@@ -217,13 +210,13 @@ void CheckParameters(const LayerSpec& layer, std::vector<Tensor>* parameters) {
     const Dims f = check.Filters(0);
     const Geometry geometry = LayerGeometries(layer, {f})[0];
     Require(geometry.strides == (std::array<int64_t, 2>{1, 1}),
-            "attribute strides is [{}, {}]: [1, 1] expected",
-            geometry.strides[0], geometry.strides[1]);
+            "attribute strides is [{}, {}]: [1, 1] expected", geometry.strides[0],
+            geometry.strides[1]);
     Require(geometry.KeepsSize(),
             "attribute pads is {}: pads that keep the size expected, that is "
             "{} rows and {} columns in all",
-            ToString(Dims(geometry.pads.begin(), geometry.pads.end())),
-            geometry.Extent(0) - 1, geometry.Extent(1) - 1);
+            ToString(Dims(geometry.pads.begin(), geometry.pads.end())), geometry.Extent(0) - 1,
+            geometry.Extent(1) - 1);
     const int64_t n = layer.Int("threshold_identity") ? f[1] + f[0] : f[0];
     check.OneOrRows(1, n);
     check.Steps(2);
@@ -237,8 +230,7 @@ void CheckParameters(const LayerSpec& layer, std::vector<Tensor>* parameters) {
     CheckMlCsc(layer, &check);
   } else if (op == "Gemm") {
     const Dims& w = check.at(0).dims;
-    Require(w.size() == 4, "W has sizes {}: [K, C, H, W] expected",
-            ToString(w));
+    Require(w.size() == 4, "W has sizes {}: [K, C, H, W] expected", ToString(w));
     const int64_t k = w[0];
     check.OneOrVector(1, k);
   }

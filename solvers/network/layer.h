@@ -26,8 +26,7 @@ void CheckParameters(const LayerSpec& layer, std::vector<Tensor>* parameters);
 // NCHW sizes of the layer's output. A zero batch, height or width (a size not
 // known yet) gives zero where it matters. Throws Error for sizes that do not
 // fit. `parameters` holds the sizes of the constants.
-Dims OutputDims(const LayerSpec& layer, const std::vector<Dims>& parameters,
-                const Dims& input);
+Dims OutputDims(const LayerSpec& layer, const std::vector<Dims>& parameters, const Dims& input);
 
 struct BuildOptions {
   // Batch normalisation with batch statistics before every scale and
@@ -41,9 +40,8 @@ struct BuildOptions {
 // numbers of its constants in the program, in order; their sizes must have
 // passed CheckParameters. Lasso, which iterates until converged, is no
 // program: see algorithms/lasso.h.
-ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters,
-                   ValueId x, Program* program,
-                   const BuildOptions& options = {});
+ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters, ValueId x,
+                   Program* program, const BuildOptions& options = {});
 
 }  // namespace csc
 

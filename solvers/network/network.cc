@@ -1,6 +1,7 @@
 #include "solvers/network/network.h"
 
 #include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "solvers/error.h"
@@ -25,15 +26,13 @@ AttributeValue FromJson(const std::string& name, const Json& json) {
   if (json.is_array()) {
     std::vector<int64_t> list;
     for (const Json& entry : json) {
-      Require(entry.is_number_integer(),
-              "attribute {} is {}: a list of integers expected", name,
+      Require(entry.is_number_integer(), "attribute {} is {}: a list of integers expected", name,
               json.dump());
       list.push_back(entry.get<int64_t>());
     }
     return list;
   }
-  Fail("attribute {} is {}: a number, a string or a list of integers expected",
-       name, json.dump());
+  Fail("attribute {} is {}: a number, a string or a list of integers expected", name, json.dump());
 }
 
 LayerSpec LayerFromJson(const Json& json) {
@@ -51,8 +50,7 @@ LayerSpec LayerFromJson(const Json& json) {
     }
     attributes[name] = FromJson(name, value);
   }
-  return MakeLayerSpec(json["op"].get<std::string>(), attributes,
-                       num_parameters);
+  return MakeLayerSpec(json["op"].get<std::string>(), attributes, num_parameters);
 }
 
 // Calls body(index, layer, its first parameter), naming the layer in errors.
@@ -92,8 +90,7 @@ std::string WriteSpec(const std::vector<LayerSpec>& layers) {
 std::vector<LayerSpec> ReadSpec(const std::string& spec) {
   const Json json = Json::parse(spec, nullptr, /*allow_exceptions=*/false);
   Require(!json.is_discarded() && json.is_object(),
-          "attribute spec is \"{}\": a JSON object expected",
-          spec.substr(0, 60));
+          "attribute spec is \"{}\": a JSON object expected", spec.substr(0, 60));
   Require(json.contains("format") && json["format"] == kFormat,
           "attribute spec has format {}: \"{}\" expected",
           json.contains("format") ? json["format"].dump() : "missing", kFormat);
@@ -109,14 +106,12 @@ std::vector<LayerSpec> ReadSpec(const std::string& spec) {
             "expected",
             name);
   }
-  Require(json.contains("layers") && json["layers"].is_array() &&
-              !json["layers"].empty(),
+  Require(json.contains("layers") && json["layers"].is_array() && !json["layers"].empty(),
           "attribute spec has no layers: a list of at least one expected");
   std::vector<LayerSpec> layers;
   for (size_t i = 0; i < json["layers"].size(); ++i) {
     const Json& layer = json["layers"][i];
-    const std::string op = layer.is_object() && layer.contains("op") &&
-                                   layer["op"].is_string()
+    const std::string op = layer.is_object() && layer.contains("op") && layer["op"].is_string()
                                ? layer["op"].get<std::string>()
                                : "?";
     try {
@@ -133,8 +128,8 @@ void CheckNetwork(Network* network) {
   size_t wanted = 0;
   for (const LayerSpec& layer : network->layers) wanted += layer.num_parameters;
   Require(network->parameters.size() == wanted,
-          "{} constant inputs (blobs) found: {} expected by the spec",
-          network->parameters.size(), wanted);
+          "{} constant inputs (blobs) found: {} expected by the spec", network->parameters.size(),
+          wanted);
   ForEachLayer(network->layers, [&](const LayerSpec& layer, size_t first) {
     const auto begin = network->parameters.begin() + first;
     std::vector<Tensor> own(std::make_move_iterator(begin),

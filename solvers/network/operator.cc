@@ -1,10 +1,10 @@
 #include "solvers/network/operator.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
 
 #include "solvers/error.h"
 
@@ -19,8 +19,7 @@ using Ints = std::vector<int64_t>;
 constexpr double kMaxUnfolding = 1000;
 constexpr int kManyParameters = 3000;  // 1000 layers of MlCsc
 
-AttributeSchema IntAttribute(const std::string& name, int64_t value, double min,
-                             double max) {
+AttributeSchema IntAttribute(const std::string& name, int64_t value, double min, double max) {
   AttributeSchema a{name, "", AttributeType::kInt, value};
   a.min = min;
   a.max = max;
@@ -34,17 +33,15 @@ AttributeSchema FloatAttribute(const std::string& name, double value) {
   return a;
 }
 
-AttributeSchema ChoiceAttribute(const std::string& name,
-                                const std::string& value,
+AttributeSchema ChoiceAttribute(const std::string& name, const std::string& value,
                                 std::vector<std::string> allowed) {
   AttributeSchema a{name, "", AttributeType::kString, value};
   a.allowed = std::move(allowed);
   return a;
 }
 
-AttributeSchema IntsAttribute(const std::string& name, const std::string& alias,
-                              Ints value, double min, double max,
-                              std::vector<size_t> lengths) {
+AttributeSchema IntsAttribute(const std::string& name, const std::string& alias, Ints value,
+                              double min, double max, std::vector<size_t> lengths) {
   AttributeSchema a{name, alias, AttributeType::kInts, std::move(value)};
   a.min = min;
   a.max = max;
@@ -62,13 +59,9 @@ AttributeSchema Required(AttributeSchema a) {
   return a;
 }
 
-AttributeSchema Nonnegative(int64_t value) {
-  return IntAttribute("nonnegative", value, 0, 1);
-}
+AttributeSchema Nonnegative(int64_t value) { return IntAttribute("nonnegative", value, 0, 1); }
 
-AttributeSchema Unfolding() {
-  return IntAttribute("unfolding", 0, 0, kMaxUnfolding);
-}
+AttributeSchema Unfolding() { return IntAttribute("unfolding", 0, 0, kMaxUnfolding); }
 
 AttributeSchema AlgorithmChoice(const std::string& value) {
   return ChoiceAttribute("algorithm", value, {"ista", "fista"});
@@ -96,29 +89,35 @@ std::vector<OperatorSchema> MakeTable() {
       {"LayeredPursuit", "csc", 3, 3,
        WithGeometry({Nonnegative(1), Unfolding(), AlgorithmChoice("ista")})},
       {"Synthesis", "csc", 1, 1,
-       WithGeometry({Optional(IntsAttribute("output_size", "", {}, 1,
-                                            double{1 << 30}, {2}))})},
+       WithGeometry({Optional(IntsAttribute("output_size", "", {}, 1, double{1 << 30}, {2}))})},
       {"Lasso", "csc", 2, 2,
-       WithGeometry({AlgorithmChoice("fista"),
-                     IntAttribute("max_iterations", 100, 1, 100000),
+       WithGeometry({AlgorithmChoice("fista"), IntAttribute("max_iterations", 100, 1, 100000),
                      FloatAttribute("tolerance", 1e-4), Nonnegative(0),
                      FloatAttribute("step", 0)})},
       {"MsdCsc", "csc", 3, 4,
-       WithGeometry({Unfolding(), AlgorithmChoice("ista"),
-                     IntAttribute("threshold_identity", 1, 0, 1)})},
-      {"ResCsc", "csc", 5, 7,
+       WithGeometry(
+           {Unfolding(), AlgorithmChoice("ista"), IntAttribute("threshold_identity", 1, 0, 1)})},
+      {"ResCsc",
+       "csc",
+       5,
+       7,
        {IntsAttribute("strides", "stride", {1, 1}, 1, 1024, {2}),
         ChoiceAttribute("shortcut", "identity", {"identity", "pad"}),
         IntAttribute("simplified", 0, 0, 1)}},
-      {"MlCsc", "csc", 3, kManyParameters,
+      {"MlCsc",
+       "csc",
+       3,
+       kManyParameters,
        {Required(IntAttribute("layers", 0, 1, kManyParameters / 3)),
         Optional(IntsAttribute("layer_strides", "", {}, 1, 1024, {})),
         Optional(IntsAttribute("layer_dilations", "", {}, 1, 1024, {})),
-        Required(IntsAttribute("layer_pads", "", {}, 0, 16384, {})),
-        Unfolding(), AlgorithmChoice("ista")}},
-      {"MaxPool", "", 0, 0,
-       {Required(
-            IntsAttribute("kernel_shape", "kernel_size", {}, 1, 255, {2})),
+        Required(IntsAttribute("layer_pads", "", {}, 0, 16384, {})), Unfolding(),
+        AlgorithmChoice("ista")}},
+      {"MaxPool",
+       "",
+       0,
+       0,
+       {Required(IntsAttribute("kernel_shape", "kernel_size", {}, 1, 255, {2})),
         IntsAttribute("strides", "stride", {1, 1}, 1, 1024, {2})}},
       {"GlobalAveragePool", "", 0, 0, {}},
       {"Gemm", "", 2, 2, {}},
@@ -129,10 +128,14 @@ std::vector<OperatorSchema> MakeTable() {
 
 const char* TypeName(AttributeType type) {
   switch (type) {
-    case AttributeType::kInt: return "an integer";
-    case AttributeType::kFloat: return "a number";
-    case AttributeType::kString: return "a string";
-    case AttributeType::kInts: return "a list of integers";
+    case AttributeType::kInt:
+      return "an integer";
+    case AttributeType::kFloat:
+      return "a number";
+    case AttributeType::kString:
+      return "a string";
+    case AttributeType::kInts:
+      return "a list of integers";
   }
   return "?";
 }
@@ -141,32 +144,27 @@ std::string Show(const AttributeValue& value) {
   struct Visitor {
     std::string operator()(int64_t v) { return fmt::format("{}", v); }
     std::string operator()(double v) { return fmt::format("{}", v); }
-    std::string operator()(const std::string& v) {
-      return fmt::format("\"{}\"", v);
-    }
+    std::string operator()(const std::string& v) { return fmt::format("\"{}\"", v); }
     std::string operator()(const Ints& v) { return ToString(v); }
   };
   return std::visit(Visitor(), value);
 }
 
-[[noreturn]] void FailAttribute(const AttributeSchema& schema,
-                                const AttributeValue& found,
+[[noreturn]] void FailAttribute(const AttributeSchema& schema, const AttributeValue& found,
                                 const std::string& expected) {
   Fail("attribute {} is {}: {} expected", schema.name, Show(found), expected);
 }
 
 AttributeValue Coerce(const AttributeSchema& schema, AttributeValue value) {
-  if (schema.type == AttributeType::kFloat &&
-      std::holds_alternative<int64_t>(value)) {
+  if (schema.type == AttributeType::kFloat && std::holds_alternative<int64_t>(value)) {
     value = static_cast<double>(std::get<int64_t>(value));
   }
   // OpenCV hands a one-element list over as a number.
-  if (schema.type == AttributeType::kInts &&
-      std::holds_alternative<int64_t>(value)) {
+  if (schema.type == AttributeType::kInts && std::holds_alternative<int64_t>(value)) {
     value = Ints{std::get<int64_t>(value)};
   }
-  if (schema.type == AttributeType::kInt &&
-      std::holds_alternative<Ints>(value) && std::get<Ints>(value).size() == 1) {
+  if (schema.type == AttributeType::kInt && std::holds_alternative<Ints>(value) &&
+      std::get<Ints>(value).size() == 1) {
     value = std::get<Ints>(value)[0];
   }
   const size_t wanted = schema.type == AttributeType::kInt      ? 0
@@ -198,10 +196,9 @@ void CheckValue(const AttributeSchema& schema, const AttributeValue& value) {
   switch (schema.type) {
     case AttributeType::kInt:
     case AttributeType::kFloat: {
-      const double number =
-          schema.type == AttributeType::kInt
-              ? static_cast<double>(std::get<int64_t>(value))
-              : std::get<double>(value);
+      const double number = schema.type == AttributeType::kInt
+                                ? static_cast<double>(std::get<int64_t>(value))
+                                : std::get<double>(value);
       if (!InRange(schema, number)) {
         FailAttribute(schema, value, RangeText(schema));
       }
@@ -209,22 +206,18 @@ void CheckValue(const AttributeSchema& schema, const AttributeValue& value) {
     }
     case AttributeType::kString:
       if (!contains(schema.allowed, std::get<std::string>(value))) {
-        FailAttribute(
-            schema, value,
-            fmt::format("\"{}\"", fmt::join(schema.allowed, "\" or \"")));
+        FailAttribute(schema, value, fmt::format("\"{}\"", fmt::join(schema.allowed, "\" or \"")));
       }
       return;
     case AttributeType::kInts: {
       const Ints& list = std::get<Ints>(value);
       const auto& lengths = schema.allowed_lengths;
       if (!lengths.empty() && !contains(lengths, list.size())) {
-        FailAttribute(schema, value,
-                      fmt::format("{} entries", fmt::join(lengths, " or ")));
+        FailAttribute(schema, value, fmt::format("{} entries", fmt::join(lengths, " or ")));
       }
       for (int64_t entry : list) {
         if (!InRange(schema, static_cast<double>(entry))) {
-          FailAttribute(schema, value,
-                        fmt::format("{} in every entry", RangeText(schema)));
+          FailAttribute(schema, value, fmt::format("{} in every entry", RangeText(schema)));
         }
       }
       return;
@@ -251,8 +244,7 @@ const OperatorSchema& FindOperator(const std::string& name) {
     if (schema.name == name) return schema;
     names.push_back(schema.name);
   }
-  Fail("operator \"{}\" is unknown: one of {} expected", name,
-       fmt::join(names, ", "));
+  Fail("operator \"{}\" is unknown: one of {} expected", name, fmt::join(names, ", "));
 }
 
 int64_t LayerSpec::Int(const std::string& name) const {
@@ -276,24 +268,21 @@ LayerSpec MakeLayerSpec(const std::string& op,
   layer.op = op;
   layer.num_parameters = num_parameters;
   for (const auto& [name, value] : attributes) {
-    const auto found = std::find_if(
-        schema.attributes.begin(), schema.attributes.end(),
-        [&name = name](const AttributeSchema& a) {
-          return a.name == name || (!a.alias.empty() && a.alias == name);
-        });
-    Require(found != schema.attributes.end(),
-            "attribute {} = {} is not one of {}'s: {} expected", name,
-            Show(value), op, KnownNames(schema));
+    const auto found =
+        std::find_if(schema.attributes.begin(), schema.attributes.end(),
+                     [&name = name](const AttributeSchema& a) {
+                       return a.name == name || (!a.alias.empty() && a.alias == name);
+                     });
+    Require(found != schema.attributes.end(), "attribute {} = {} is not one of {}'s: {} expected",
+            name, Show(value), op, KnownNames(schema));
     const AttributeValue coerced = Coerce(*found, value);
     CheckValue(*found, coerced);
     Require(layer.attributes.emplace(found->name, coerced).second,
-            "attribute {} is given twice, also as {}", found->name,
-            found->alias);
+            "attribute {} is given twice, also as {}", found->name, found->alias);
   }
   for (const AttributeSchema& a : schema.attributes) {
     if (layer.Has(a.name)) continue;
-    Require(!a.required, "attribute {} is missing: {} expected", a.name,
-            TypeName(a.type));
+    Require(!a.required, "attribute {} is missing: {} expected", a.name, TypeName(a.type));
     if (!a.optional) layer.attributes.emplace(a.name, a.default_value);
   }
   // These only ever say what holds anyway.
@@ -305,10 +294,10 @@ LayerSpec MakeLayerSpec(const std::string& op,
   if (op == "MlCsc") min = max = static_cast<int>(3 * layer.Int("layers"));
   const bool one_of_two = op == "ResCsc" && num_parameters == 6;
   Require(min <= num_parameters && num_parameters <= max && !one_of_two,
-          "{} constant inputs (blobs) found: {}{} expected", num_parameters,
-          min, op == "ResCsc" ? " or 7 (a1 and a2 come both or not at all)"
-               : max > min    ? fmt::format(" to {}", max)
-                              : "");
+          "{} constant inputs (blobs) found: {}{} expected", num_parameters, min,
+          op == "ResCsc" ? " or 7 (a1 and a2 come both or not at all)"
+          : max > min    ? fmt::format(" to {}", max)
+                         : "");
   if (op == "MlCsc") {
     const size_t depth = layer.Int("layers");
     for (const char* name : {"layer_strides", "layer_dilations", "layer_pads"}) {
@@ -347,8 +336,7 @@ Geometry ConvolutionGeometry(const LayerSpec& layer, const Dims& filter_dims) {
   return geometry;
 }
 
-Geometry MlCscGeometry(const LayerSpec& layer, size_t index,
-                       const Dims& filter_dims) {
+Geometry MlCscGeometry(const LayerSpec& layer, size_t index, const Dims& filter_dims) {
   const auto both = [&](const char* name) {
     const int64_t value = layer.Ints(name)[index];
     return std::array<int64_t, 2>{value, value};
@@ -362,8 +350,7 @@ Geometry MlCscGeometry(const LayerSpec& layer, size_t index,
 
 }  // namespace
 
-std::vector<Geometry> LayerGeometries(const LayerSpec& layer,
-                                      const std::vector<Dims>& parameters) {
+std::vector<Geometry> LayerGeometries(const LayerSpec& layer, const std::vector<Dims>& parameters) {
   if (layer.op == "ResCsc") {
     const Ints& strides = layer.Ints("strides");
     const Dims& f1 = parameters.at(0);

@@ -17,8 +17,7 @@
 
 namespace csc {
 
-using AttributeValue =
-    std::variant<int64_t, double, std::string, std::vector<int64_t>>;
+using AttributeValue = std::variant<int64_t, double, std::string, std::vector<int64_t>>;
 
 enum class AttributeType { kInt, kFloat, kString, kInts };
 
@@ -79,8 +78,7 @@ LayerSpec MakeLayerSpec(const std::string& op,
 // for ResCsc, `layers` for MlCsc, none without filters. `parameters` are the
 // sizes of its constants (those of filters suffice for one-filter layers).
 // Pads left out are "same". Throws Error for a kernel_shape that disagrees.
-std::vector<Geometry> LayerGeometries(const LayerSpec& layer,
-                                      const std::vector<Dims>& parameters);
+std::vector<Geometry> LayerGeometries(const LayerSpec& layer, const std::vector<Dims>& parameters);
 
 }  // namespace csc
 

@@ -25,18 +25,17 @@ int64_t Windows(const Geometry& geometry, int axis, int64_t size) {
 }
 
 Dims Analysed(const Dims& in, const Dims& filters, const Geometry& geometry) {
-  return {in[0], filters[0], Windows(geometry, 0, in[2]),
-          Windows(geometry, 1, in[3])};
+  return {in[0], filters[0], Windows(geometry, 0, in[2]), Windows(geometry, 1, in[3])};
 }
 
 void RequireChannels(const Dims& in, int64_t expected, const char* whose) {
   Require(in[1] == 0 || in[1] == expected,
-          "the input has {} channels (sizes {}): {} expected by {}", in[1],
-          ToString(in), expected, whose);
+          "the input has {} channels (sizes {}): {} expected by {}", in[1], ToString(in), expected,
+          whose);
 }
 
-Dims SynthesisDims(const LayerSpec& layer, const Dims& filters,
-                   const Geometry& geometry, const Dims& in) {
+Dims SynthesisDims(const LayerSpec& layer, const Dims& filters, const Geometry& geometry,
+                   const Dims& in) {
   RequireChannels(in, filters[0], "F");
   Dims out = {in[0], filters[1], 0, 0};
   for (int axis = 0; axis < 2; ++axis) {
@@ -61,13 +60,10 @@ Dims SynthesisDims(const LayerSpec& layer, const Dims& filters,
 
 }  // namespace
 
-Dims OutputDims(const LayerSpec& layer, const std::vector<Dims>& parameters,
-                const Dims& in) {
-  Require(in.size() == 4, "the input has sizes {}: [N, C, H, W] expected",
-          ToString(in));
+Dims OutputDims(const LayerSpec& layer, const std::vector<Dims>& parameters, const Dims& in) {
+  Require(in.size() == 4, "the input has sizes {}: [N, C, H, W] expected", ToString(in));
   for (int64_t size : in) {
-    Require(size >= 0, "the input has sizes {}: none may be negative",
-            ToString(in));
+    Require(size >= 0, "the input has sizes {}: none may be negative", ToString(in));
   }
   const std::string& op = layer.op;
   const std::vector<Geometry> geometries = LayerGeometries(layer, parameters);
@@ -125,8 +121,8 @@ Dims OutputDims(const LayerSpec& layer, const std::vector<Dims>& parameters,
     const Dims& w = parameters.at(0);
     for (int axis = 1; axis < 4; ++axis) {
       Require(in[axis] == 0 || in[axis] == w[axis],
-              "the input has sizes {}: [N, {}, {}, {}] expected by W",
-              ToString(in), w[1], w[2], w[3]);
+              "the input has sizes {}: [N, {}, {}, {}] expected by W", ToString(in), w[1], w[2],
+              w[3]);
     }
     return {in[0], w[0], 1, 1};
   }

@@ -21,8 +21,7 @@ class Differentiator {
     for (const Seed& seed : seeds) {
       Require(program_.shape(seed.value) == program_.shape(seed.gradient),
               "a gradient of shape {} for a value of shape {}",
-              ToString(program_.shape(seed.gradient)),
-              ToString(program_.shape(seed.value)));
+              ToString(program_.shape(seed.gradient)), ToString(program_.shape(seed.value)));
       Contribute(seed.value, {}, seed.gradient);
     }
     for (auto i = forward_.rbegin(); i != forward_.rend(); ++i) {
@@ -49,19 +48,17 @@ class Differentiator {
     }
     for (const Instruction& i : forward_) {
       if (i.result < 0) continue;
-      bool needs = Trainable(i.filters) || Trainable(i.scale.parameter) ||
-                   Trainable(i.threshold.parameter);
+      bool needs =
+          Trainable(i.filters) || Trainable(i.scale.parameter) || Trainable(i.threshold.parameter);
       for (const Term& term : i.terms) {
-        needs = needs || needs_[term.value] ||
-                Trainable(term.coefficient.parameter);
+        needs = needs || needs_[term.value] || Trainable(term.coefficient.parameter);
       }
       needs_[i.result] = needs;
     }
   }
 
   // d(loss)/d(value) += coefficient * gradient.
-  void Contribute(ValueId value, const Coefficient& coefficient,
-                  ValueId gradient) {
+  void Contribute(ValueId value, const Coefficient& coefficient, ValueId gradient) {
     if (needs_[value] && coefficient.constant != 0) {
       contributions_[value].push_back({gradient, coefficient});
     }
@@ -85,8 +82,8 @@ class Differentiator {
     program_.Append(std::move(instruction), {}, false);
   }
 
-  void ChannelGradient(const ChannelVector& target, double constant,
-                       ChannelSum sum, ValueId e, ValueId second) {
+  void ChannelGradient(const ChannelVector& target, double constant, ChannelSum sum, ValueId e,
+                       ValueId second) {
     if (!Trainable(target.parameter)) return;
     Instruction instruction{Opcode::kChannelGradient, {{e, {}}}};
     if (sum != ChannelSum::kPlain) instruction.terms.push_back({second, {}});
@@ -96,8 +93,7 @@ class Differentiator {
     program_.Append(std::move(instruction), {}, false);
   }
 
-  void FilterGradient(const Instruction& of, const Term& image,
-                      const Term& code) {
+  void FilterGradient(const Instruction& of, const Term& image, const Term& code) {
     if (!Trainable(of.filters)) return;
     Instruction instruction{Opcode::kFilterGradient, {image, code}};
     instruction.filters = of.filters;
@@ -116,10 +112,9 @@ class Differentiator {
     }
     if (!needs_[in.value] && !Trainable(in.coefficient.parameter)) return;
     const Shape& shape = program_.shape(in.value);
-    const ValueId e =
-        analysis ? program_.Synthesis(dy, i.filters, i.geometry, shape.height,
-                                      shape.width)
-                 : program_.Analysis(dy, i.filters, i.geometry);
+    const ValueId e = analysis
+                          ? program_.Synthesis(dy, i.filters, i.geometry, shape.height, shape.width)
+                          : program_.Analysis(dy, i.filters, i.geometry);
     program_.MarkSameChannels(in.value, e);
     ScalarGradient(in.coefficient, e, in.value);
     Contribute(in.value, in.coefficient, e);
@@ -133,15 +128,12 @@ class Differentiator {
       program_.MarkSameChannels(e, i.result);
     }
     ChannelGradient(i.threshold, -1,
-                    i.shrink == Shrink::kSoft ? ChannelSum::kTimesSignOfSecond
-                                              : ChannelSum::kPlain,
+                    i.shrink == Shrink::kSoft ? ChannelSum::kTimesSignOfSecond : ChannelSum::kPlain,
                     e, i.result);
     if (i.scale.present()) {
       if (Trainable(i.scale.parameter)) {
-        const bool single =
-            i.terms.size() == 1 && i.terms[0].coefficient.IsOne();
-        const ValueId u =
-            single ? i.terms[0].value : program_.Combine(i.terms);
+        const bool single = i.terms.size() == 1 && i.terms[0].coefficient.IsOne();
+        const ValueId u = single ? i.terms[0].value : program_.Combine(i.terms);
         ChannelGradient(i.scale, 1, ChannelSum::kTimesSecond, e, u);
       }
       e = program_.Pointwise({{e, {}}}, Shrink::kNone, {}, i.scale);
@@ -156,13 +148,11 @@ class Differentiator {
     Instruction sums{Opcode::kNormaliseSums, {{dy, {}}, {i.result, {}}}};
     sums.statistic = program_.AddStatistic(program_.shape(dy).channels);
     program_.Append(sums, {}, false);
-    Instruction adjoint{Opcode::kNormaliseAdjoint,
-                        {{dy, {}}, {i.result, {}}}};
+    Instruction adjoint{Opcode::kNormaliseAdjoint, {{dy, {}}, {i.result, {}}}};
     adjoint.statistic = i.statistic;
     adjoint.sums_statistic = sums.statistic;
     adjoint.epsilon = i.epsilon;
-    Contribute(i.terms[0].value, {},
-               program_.Append(std::move(adjoint), program_.shape(dy)));
+    Contribute(i.terms[0].value, {}, program_.Append(std::move(adjoint), program_.shape(dy)));
   }
 
   // Adjoints that depend on dy and, for max-pooling, on x and y.
@@ -196,28 +186,25 @@ class Differentiator {
         return;
       }
       case Opcode::kMaxPool:
-        return Reshaping(Opcode::kMaxPoolAdjoint, i,
-                         {{dy, {}}, i.terms[0], {i.result, {}}});
+        return Reshaping(Opcode::kMaxPoolAdjoint, i, {{dy, {}}, i.terms[0], {i.result, {}}});
       case Opcode::kAveragePool:
         return Reshaping(Opcode::kAveragePoolAdjoint, i, {{dy, {}}});
       case Opcode::kShortcut:
         return Reshaping(Opcode::kShortcutAdjoint, i, {{dy, {}}});
       default:
-        Fail("a program with {} instructions cannot be differentiated",
-             Name(i.op));
+        Fail("a program with {} instructions cannot be differentiated", Name(i.op));
     }
   }
 
   Program& program_;
   const std::vector<Instruction> forward_;
-  std::vector<bool> needs_;  // by value: whether its gradient is wanted
+  std::vector<bool> needs_;                       // by value: whether its gradient is wanted
   std::vector<std::vector<Term>> contributions_;  // by value
 };
 
 }  // namespace
 
-std::vector<ValueId> Differentiate(Program* program,
-                                   const std::vector<Seed>& seeds,
+std::vector<ValueId> Differentiate(Program* program, const std::vector<Seed>& seeds,
                                    const AdjointOptions& options) {
   return Differentiator(program, options).Run(seeds);
 }

@@ -25,8 +25,7 @@ struct AdjointOptions {
 // hold its gradients with respect to the inputs (-1 where an input does not
 // matter, or all -1 unless asked for). Gradients of a threshold count ReLU'(0)
 // as 0. Throws Error for a program that has been differentiated already.
-std::vector<ValueId> Differentiate(Program* program,
-                                   const std::vector<Seed>& seeds,
+std::vector<ValueId> Differentiate(Program* program, const std::vector<Seed>& seeds,
                                    const AdjointOptions& options = {});
 
 }  // namespace csc

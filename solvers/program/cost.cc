@@ -29,10 +29,9 @@ Cost CostOf(const Program& program) {
       case Opcode::kSynthesis:
       case Opcode::kFilterGradient: {
         // The code's size times one filter's.
-        const int64_t code =
-            i.op == Opcode::kAnalysis     ? out
-            : i.op == Opcode::kSynthesis  ? in
-                                          : program.shape(i.terms[1].value).size();
+        const int64_t code = i.op == Opcode::kAnalysis    ? out
+                             : i.op == Opcode::kSynthesis ? in
+                                                          : program.shape(i.terms[1].value).size();
         const Dims& f = program.parameters()[i.filters].dims;
         cost.linear_flops += 2 * code * f[1] * f[2] * f[3];
         ++cost.convolutions;

@@ -96,13 +96,13 @@ struct Instruction {
   ChannelVector scale;      // a of kPointwise
   ChannelVector threshold;  // b of kPointwise
   Shrink shrink = Shrink::kNone;
-  int64_t first_channel = 0;       // kView
-  int statistic = -1;              // read or written
-  int sums_statistic = -1;         // kNormaliseAdjoint
-  double epsilon = 0;              // kNormalise, kNormaliseAdjoint
-  Coefficient scalar_target;       // kScalarGradient: constant and target
-  ChannelVector channel_target;    // kChannelGradient
-  double gradient_constant = 1;    // kChannelGradient, target's included
+  int64_t first_channel = 0;     // kView
+  int statistic = -1;            // read or written
+  int sums_statistic = -1;       // kNormaliseAdjoint
+  double epsilon = 0;            // kNormalise, kNormaliseAdjoint
+  Coefficient scalar_target;     // kScalarGradient: constant and target
+  ChannelVector channel_target;  // kChannelGradient
+  double gradient_constant = 1;  // kChannelGradient, target's included
   ChannelSum channel_sum = ChannelSum::kPlain;
 };
 
@@ -121,20 +121,16 @@ class Program {
 
   ValueId AddInput(const Shape& shape);
   // Returns the parameter's number. Requires all sizes >= 1.
-  int AddParameter(const std::string& name, const Dims& dims,
-                   bool trainable = true);
+  int AddParameter(const std::string& name, const Dims& dims, bool trainable = true);
 
   // F (s x). x [C, H, W], filters [w, C, kh, kw] -> [w, H', W'].
-  ValueId Analysis(ValueId x, int filters, const Geometry& geometry,
-                   const Coefficient& scale = {});
+  ValueId Analysis(ValueId x, int filters, const Geometry& geometry, const Coefficient& scale = {});
   // F^T (s g). g [w, H', W'] -> [C, height, width], where analysis of that
   // size must give H' and W'. Positions that no window reaches are zero.
-  ValueId Synthesis(ValueId g, int filters, const Geometry& geometry,
-                    int64_t height, int64_t width,
+  ValueId Synthesis(ValueId g, int filters, const Geometry& geometry, int64_t height, int64_t width,
                     const Coefficient& scale = {});
   // P_b(a * sum of terms); all terms have one shape. a and b hold 1 or C.
-  ValueId Pointwise(std::vector<Term> terms, Shrink shrink,
-                    const ChannelVector& threshold = {},
+  ValueId Pointwise(std::vector<Term> terms, Shrink shrink, const ChannelVector& threshold = {},
                     const ChannelVector& scale = {});
   // The sum of terms; terms of constant 0 are left out.
   ValueId Combine(std::vector<Term> terms);
@@ -146,8 +142,7 @@ class Program {
   ValueId MaxPool(ValueId x, const Geometry& geometry);
   ValueId AveragePool(ValueId x, const Geometry& geometry);
   // x subsampled by `strides`, zero channels appended up to `channels`.
-  ValueId Shortcut(ValueId x, std::array<int64_t, 2> strides,
-                   int64_t channels);
+  ValueId Shortcut(ValueId x, std::array<int64_t, 2> strides, int64_t channels);
   // Mean over the batch of -log softmax(logits)[label]; logits [K, 1, 1].
   // Returns the value holding its gradient with respect to the logits.
   ValueId SoftmaxLoss(ValueId logits);
@@ -155,8 +150,7 @@ class Program {
 
   // Appends an instruction derived elsewhere (the adjoint); `shape` is of its
   // result, which is created unless `has_result` is false.
-  ValueId Append(Instruction instruction, const Shape& shape,
-                 bool has_result = true);
+  ValueId Append(Instruction instruction, const Shape& shape, bool has_result = true);
   int AddStatistic(int64_t channels);
   // States that two values order their channels alike (a gradient and its
   // primal), which lets an engine lay them out alike.
@@ -174,17 +168,14 @@ class Program {
   int64_t parameter_size() const { return parameter_size_; }
   // Channels of each statistic; a statistic holds two rows of that length.
   const std::vector<int64_t>& statistics() const { return statistics_; }
-  const std::vector<std::pair<ValueId, ValueId>>& same_channels() const {
-    return same_channels_;
-  }
+  const std::vector<std::pair<ValueId, ValueId>>& same_channels() const { return same_channels_; }
 
   // One instruction a line, for people.
   std::string ToString() const;
 
  private:
   const Dims& FilterDims(int filters) const;
-  void CheckVector(const ChannelVector& vector, int64_t channels,
-                   const char* what) const;
+  void CheckVector(const ChannelVector& vector, int64_t channels, const char* what) const;
   void CheckCoefficient(const Coefficient& coefficient) const;
 
   std::vector<Instruction> instructions_;

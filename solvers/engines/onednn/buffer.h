@@ -22,8 +22,7 @@ class Buffer {
     if (floats <= floats_) return;
     data_.reset();
     floats_ = 0;
-    const size_t bytes =
-        (static_cast<size_t>(floats) * sizeof(float) + 63) / 64 * 64;
+    const size_t bytes = (static_cast<size_t>(floats) * sizeof(float) + 63) / 64 * 64;
     void* memory = std::aligned_alloc(64, bytes);
     if (memory == nullptr) throw std::bad_alloc();
     std::memset(memory, 0, bytes);

@@ -13,11 +13,8 @@ using dnnl::memory;
 using dnnl::prop_kind;
 
 memory::desc Desc(const Layout& layout, const Shape& shape, int64_t images) {
-  const auto tag = layout.block == 16 ? memory::format_tag::nChw16c
-                                      : memory::format_tag::nChw8c;
-  return {{images, layout.lanes(), shape.height, shape.width},
-          memory::data_type::f32,
-          tag};
+  const auto tag = layout.block == 16 ? memory::format_tag::nChw16c : memory::format_tag::nChw8c;
+  return {{images, layout.lanes(), shape.height, shape.width}, memory::data_type::f32, tag};
 }
 
 // The primitive chooses the filters' layout.
@@ -52,9 +49,7 @@ bool FlippedGeometry(const Geometry& g, Geometry* flipped) {
 
 }  // namespace
 
-OneOmpThread::OneOmpThread() : before_(omp_get_max_threads()) {
-  omp_set_num_threads(1);
-}
+OneOmpThread::OneOmpThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
 OneOmpThread::~OneOmpThread() { omp_set_num_threads(before_); }
 
 const dnnl::engine& CpuEngine() {
@@ -76,30 +71,26 @@ void Convolution::MakeForward(const ConvolutionShape& s) {
   const dnnl::convolution_forward::desc desc(
       prop_kind::forward_inference, algorithm::convolution_direct,
       analysis ? image_desc_ : code_desc_, AnyFilters(plain_filter_dims_),
-      analysis ? code_desc_ : image_desc_, Strides(g), Dilations(g),
-      PadsBegin(g), PadsEnd(g));
-  const dnnl::convolution_forward::primitive_desc primitive_desc(
-      desc, UserScratchpad(), CpuEngine());
+      analysis ? code_desc_ : image_desc_, Strides(g), Dilations(g), PadsBegin(g), PadsEnd(g));
+  const dnnl::convolution_forward::primitive_desc primitive_desc(desc, UserScratchpad(),
+                                                                 CpuEngine());
   filters_desc_ = primitive_desc.weights_desc();
   Describe(primitive_desc);
   primitive_ = dnnl::convolution_forward(primitive_desc);
-  arguments_ = analysis
-                   ? std::vector<int>{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS,
-                                      DNNL_ARG_DST}
-                   : std::vector<int>{DNNL_ARG_DST, DNNL_ARG_WEIGHTS,
-                                      DNNL_ARG_SRC};
+  arguments_ = analysis ? std::vector<int>{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST}
+                        : std::vector<int>{DNNL_ARG_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_SRC};
 }
 
 void Convolution::MakeBackwardData(const ConvolutionShape& s) {
   const Geometry& g = s.geometry;
   const memory::desc filters = AnyFilters(plain_filter_dims_);
   const dnnl::convolution_forward::primitive_desc hint(
-      {prop_kind::forward_training, algorithm::convolution_direct, image_desc_,
-       filters, code_desc_, Strides(g), Dilations(g), PadsBegin(g), PadsEnd(g)},
+      {prop_kind::forward_training, algorithm::convolution_direct, image_desc_, filters, code_desc_,
+       Strides(g), Dilations(g), PadsBegin(g), PadsEnd(g)},
       CpuEngine());
   const dnnl::convolution_backward_data::primitive_desc primitive_desc(
-      {algorithm::convolution_direct, image_desc_, filters, code_desc_,
-       Strides(g), Dilations(g), PadsBegin(g), PadsEnd(g)},
+      {algorithm::convolution_direct, image_desc_, filters, code_desc_, Strides(g), Dilations(g),
+       PadsBegin(g), PadsEnd(g)},
       UserScratchpad(), CpuEngine(), hint);
   filters_desc_ = primitive_desc.weights_desc();
   Describe(primitive_desc);
@@ -111,12 +102,12 @@ void Convolution::MakeBackwardWeights(const ConvolutionShape& s) {
   const Geometry& g = s.geometry;
   const memory::desc filters = AnyFilters(plain_filter_dims_);
   const dnnl::convolution_forward::primitive_desc hint(
-      {prop_kind::forward_training, algorithm::convolution_direct, image_desc_,
-       filters, code_desc_, Strides(g), Dilations(g), PadsBegin(g), PadsEnd(g)},
+      {prop_kind::forward_training, algorithm::convolution_direct, image_desc_, filters, code_desc_,
+       Strides(g), Dilations(g), PadsBegin(g), PadsEnd(g)},
       CpuEngine());
   const dnnl::convolution_backward_weights::primitive_desc primitive_desc(
-      {algorithm::convolution_direct, image_desc_, filters, code_desc_,
-       Strides(g), Dilations(g), PadsBegin(g), PadsEnd(g)},
+      {algorithm::convolution_direct, image_desc_, filters, code_desc_, Strides(g), Dilations(g),
+       PadsBegin(g), PadsEnd(g)},
       UserScratchpad(), CpuEngine(), hint);
   filters_desc_ = primitive_desc.diff_weights_desc();
   Describe(primitive_desc);
@@ -129,13 +120,12 @@ Convolution::Convolution(const ConvolutionShape& s)
       image_desc_(Desc(s.image_layout, s.image, s.images)),
       code_desc_(Desc(s.code_layout, s.code, s.images)) {
   Geometry flipped;
-  transposed_ = s.kind == ConvolutionKind::kSynthesis &&
-                FlippedGeometry(s.geometry, &flipped);
+  transposed_ = s.kind == ConvolutionKind::kSynthesis && FlippedGeometry(s.geometry, &flipped);
   const int64_t code_lanes = s.code_layout.lanes();
   const int64_t image_lanes = s.image_layout.lanes();
   plain_filter_dims_ = {transposed_ ? image_lanes : code_lanes,
-                        transposed_ ? code_lanes : image_lanes,
-                        s.geometry.kernel[0], s.geometry.kernel[1]};
+                        transposed_ ? code_lanes : image_lanes, s.geometry.kernel[0],
+                        s.geometry.kernel[1]};
   try {
     if (s.kind == ConvolutionKind::kAnalysis || transposed_) {
       MakeForward(s);
@@ -145,27 +135,24 @@ Convolution::Convolution(const ConvolutionShape& s)
       MakeBackwardWeights(s);
     }
   } catch (const dnnl::error& error) {
-    throw EngineDeclined(fmt::format(
-        "oneDNN cannot convolve images of {} by filters {}: {}",
-        ToString(s.image), ToString(s.geometry), error.what()));
+    throw EngineDeclined(fmt::format("oneDNN cannot convolve images of {} by filters {}: {}",
+                                     ToString(s.image), ToString(s.geometry), error.what()));
   }
 }
 
 memory::desc Convolution::plain_filters_desc() const {
-  return {plain_filter_dims_, memory::data_type::f32,
-          memory::format_tag::oihw};
+  return {plain_filter_dims_, memory::data_type::f32, memory::format_tag::oihw};
 }
 
-void Convolution::Run(const dnnl::stream& stream, float* image, float* filters,
-                      float* code, float* scratchpad) const {
+void Convolution::Run(const dnnl::stream& stream, float* image, float* filters, float* code,
+                      float* scratchpad) const {
   const dnnl::engine& engine = CpuEngine();
   std::unordered_map<int, memory> arguments = {
       {arguments_[0], memory(image_desc_, engine, image)},
       {arguments_[1], memory(filters_desc_, engine, filters)},
       {arguments_[2], memory(code_desc_, engine, code)}};
   if (scratchpad_bytes_ > 0) {
-    arguments.emplace(DNNL_ARG_SCRATCHPAD,
-                      memory(scratchpad_desc_, engine, scratchpad));
+    arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(scratchpad_desc_, engine, scratchpad));
   }
   primitive_.execute(stream, arguments);
 }
@@ -174,8 +161,7 @@ namespace {
 
 // Calls body(k, c, tap, lane of k, lane of c).
 template <typename Body>
-void ForEachFilterTap(const Dims& dims, const ConvolutionShape& shape,
-                      const Body& body) {
+void ForEachFilterTap(const Dims& dims, const ConvolutionShape& shape, const Body& body) {
   const std::vector<int64_t> code_lane = shape.code_layout.LaneOfChannel();
   const std::vector<int64_t> image_lane = shape.image_layout.LaneOfChannel();
   const int64_t taps = dims[2] * dims[3];
@@ -191,35 +177,30 @@ void ForEachFilterTap(const Dims& dims, const ConvolutionShape& shape,
 }  // namespace
 
 std::vector<float> SpreadFilters(const float* filters, const Dims& dims,
-                                 const ConvolutionShape& shape, bool transposed,
-                                 float scale) {
+                                 const ConvolutionShape& shape, bool transposed, float scale) {
   const int64_t taps = dims[2] * dims[3];
   const int64_t code_lanes = shape.code_layout.lanes();
   const int64_t image_lanes = shape.image_layout.lanes();
   std::vector<float> spread(code_lanes * image_lanes * taps, 0.0f);
-  ForEachFilterTap(dims, shape, [&](int64_t from, int64_t tap, int64_t k,
-                                    int64_t c) {
-    const int64_t to = transposed
-                           ? (c * code_lanes + k) * taps + taps - 1 - tap
-                           : (k * image_lanes + c) * taps + tap;
+  ForEachFilterTap(dims, shape, [&](int64_t from, int64_t tap, int64_t k, int64_t c) {
+    const int64_t to = transposed ? (c * code_lanes + k) * taps + taps - 1 - tap
+                                  : (k * image_lanes + c) * taps + tap;
     spread[to] = scale * filters[from];
   });
   return spread;
 }
 
-void GatherFilterGradient(const float* plain, const Dims& dims,
-                          const ConvolutionShape& shape, float scale,
-                          float* gradient) {
+void GatherFilterGradient(const float* plain, const Dims& dims, const ConvolutionShape& shape,
+                          float scale, float* gradient) {
   const int64_t taps = dims[2] * dims[3];
   const int64_t image_lanes = shape.image_layout.lanes();
-  ForEachFilterTap(dims, shape, [&](int64_t to, int64_t tap, int64_t k,
-                                    int64_t c) {
+  ForEachFilterTap(dims, shape, [&](int64_t to, int64_t tap, int64_t k, int64_t c) {
     gradient[to] += scale * plain[(k * image_lanes + c) * taps + tap];
   });
 }
 
-void Reorder(const dnnl::stream& stream, const memory::desc& from_desc,
-             const float* from, const memory::desc& to_desc, float* to) {
+void Reorder(const dnnl::stream& stream, const memory::desc& from_desc, const float* from,
+             const memory::desc& to_desc, float* to) {
   // oneDNN's memory takes a mutable pointer although a source is only read.
   memory source(from_desc, CpuEngine(), const_cast<float*>(from));
   memory target(to_desc, CpuEngine(), to);

@@ -9,10 +9,9 @@
 #define CSC_SOLVERS_ENGINES_ONEDNN_CONVOLUTION_H_
 
 #include <cstdint>
+#include <dnnl.hpp>
 #include <string>
 #include <vector>
-
-#include <dnnl.hpp>
 
 #include "solvers/engines/onednn/layout.h"
 #include "solvers/program/program.h"
@@ -64,8 +63,8 @@ class Convolution {
   // `filters` in filters_desc(). Analysis reads the image and writes the code,
   // synthesis the reverse; a filter gradient reads both and overwrites
   // `filters`.
-  void Run(const dnnl::stream& stream, float* image, float* filters,
-           float* code, float* scratchpad) const;
+  void Run(const dnnl::stream& stream, float* image, float* filters, float* code,
+           float* scratchpad) const;
 
  private:
   void MakeForward(const ConvolutionShape& shape);
@@ -87,18 +86,16 @@ class Convolution {
 // Spreads filters [w, C, kh, kw] times `scale` over lanes, as the convolution's
 // plain layout wants them.
 std::vector<float> SpreadFilters(const float* filters, const Dims& dims,
-                                 const ConvolutionShape& shape, bool transposed,
-                                 float scale);
+                                 const ConvolutionShape& shape, bool transposed, float scale);
 
 // Adds `scale` times a plain filter gradient [code lanes][image lanes][kh][kw]
 // to `gradient` [w, C, kh, kw].
-void GatherFilterGradient(const float* plain, const Dims& dims,
-                          const ConvolutionShape& shape, float scale,
-                          float* gradient);
+void GatherFilterGradient(const float* plain, const Dims& dims, const ConvolutionShape& shape,
+                          float scale, float* gradient);
 
 // Copies between layouts with the calling thread.
-void Reorder(const dnnl::stream& stream, const dnnl::memory::desc& from_desc,
-             const float* from, const dnnl::memory::desc& to_desc, float* to);
+void Reorder(const dnnl::stream& stream, const dnnl::memory::desc& from_desc, const float* from,
+             const dnnl::memory::desc& to_desc, float* to);
 
 }  // namespace csc::onednn
 

@@ -18,26 +18,22 @@ void Clear(Plane x, const Layout& layout, const Shape& shape, int64_t images) {
   }
 }
 
-bool HasPadding(const Layout& layout) {
-  return layout.channels() != layout.lanes();
-}
+bool HasPadding(const Layout& layout) { return layout.channels() != layout.lanes(); }
 
 // Copies one channel at every stride-th pixel of the larger image.
 template <typename Body>
-void ForEachStrided(const Shape& small, const Shape& large, const Geometry& g,
-                    const Body& body) {
+void ForEachStrided(const Shape& small, const Shape& large, const Geometry& g, const Body& body) {
   for (int64_t h = 0; h < small.height; ++h) {
     for (int64_t w = 0; w < small.width; ++w) {
-      body(h * small.width + w,
-           h * g.strides[0] * large.width + w * g.strides[1]);
+      body(h * small.width + w, h * g.strides[0] * large.width + w * g.strides[1]);
     }
   }
 }
 
 }  // namespace
 
-void LoadImages(const float* nchw, const Shape& shape, const Layout& layout,
-                int64_t images, Plane to) {
+void LoadImages(const float* nchw, const Shape& shape, const Layout& layout, int64_t images,
+                Plane to) {
   const int64_t pixels = shape.height * shape.width;
   const std::vector<int64_t> lanes = layout.LaneOfChannel();
   if (HasPadding(layout)) Clear(to, layout, shape, images);
@@ -50,65 +46,56 @@ void LoadImages(const float* nchw, const Shape& shape, const Layout& layout,
   }
 }
 
-void StoreImages(Plane from, const Shape& shape, const Layout& layout,
-                 int64_t images, float* nchw) {
+void StoreImages(Plane from, const Shape& shape, const Layout& layout, int64_t images,
+                 float* nchw) {
   const int64_t pixels = shape.height * shape.width;
   const std::vector<int64_t> lanes = layout.LaneOfChannel();
   for (int64_t n = 0; n < images; ++n) {
     for (int64_t c = 0; c < shape.channels; ++c) {
-      const float* src =
-          from.image(n) + LaneOffset(lanes[c], pixels, layout.block);
+      const float* src = from.image(n) + LaneOffset(lanes[c], pixels, layout.block);
       float* dst = nchw + (n * shape.channels + c) * pixels;
       for (int64_t p = 0; p < pixels; ++p) dst[p] = src[p * layout.block];
     }
   }
 }
 
-void CopyChannels(Plane from, const Layout& from_layout, int64_t from_first,
-                  Plane to, const Layout& to_layout, int64_t to_first,
-                  int64_t count, int64_t height, int64_t width,
-                  int64_t images) {
+void CopyChannels(Plane from, const Layout& from_layout, int64_t from_first, Plane to,
+                  const Layout& to_layout, int64_t to_first, int64_t count, int64_t height,
+                  int64_t width, int64_t images) {
   const int64_t pixels = height * width;
   const int block = from_layout.block;
   const std::vector<int64_t> from_lanes = from_layout.LaneOfChannel();
   const std::vector<int64_t> to_lanes = to_layout.LaneOfChannel();
   for (int64_t n = 0; n < images; ++n) {
     for (int64_t c = 0; c < count; ++c) {
-      const float* src =
-          from.image(n) + LaneOffset(from_lanes[from_first + c], pixels, block);
-      float* dst =
-          to.image(n) + LaneOffset(to_lanes[to_first + c], pixels, block);
+      const float* src = from.image(n) + LaneOffset(from_lanes[from_first + c], pixels, block);
+      float* dst = to.image(n) + LaneOffset(to_lanes[to_first + c], pixels, block);
       for (int64_t p = 0; p < pixels; ++p) dst[p * block] = src[p * block];
     }
   }
 }
 
 void Shortcut(Plane x, const Layout& x_layout, const Shape& x_shape, Plane y,
-              const Layout& y_layout, const Shape& y_shape,
-              const Geometry& geometry, int64_t images) {
+              const Layout& y_layout, const Shape& y_shape, const Geometry& geometry,
+              int64_t images) {
   Clear(y, y_layout, y_shape, images);
   const int block = x_layout.block;
   const std::vector<int64_t> x_lanes = x_layout.LaneOfChannel();
   const std::vector<int64_t> y_lanes = y_layout.LaneOfChannel();
   for (int64_t n = 0; n < images; ++n) {
     for (int64_t c = 0; c < x_shape.channels; ++c) {
-      const float* src = x.image(n) + LaneOffset(x_lanes[c],
-                                                 x_shape.height * x_shape.width,
-                                                 block);
-      float* dst = y.image(n) + LaneOffset(y_lanes[c],
-                                           y_shape.height * y_shape.width,
-                                           block);
-      ForEachStrided(y_shape, x_shape, geometry,
-                     [&](int64_t small, int64_t large) {
-                       dst[small * block] = src[large * block];
-                     });
+      const float* src = x.image(n) + LaneOffset(x_lanes[c], x_shape.height * x_shape.width, block);
+      float* dst = y.image(n) + LaneOffset(y_lanes[c], y_shape.height * y_shape.width, block);
+      ForEachStrided(y_shape, x_shape, geometry, [&](int64_t small, int64_t large) {
+        dst[small * block] = src[large * block];
+      });
     }
   }
 }
 
-void ShortcutAdjoint(Plane dy, const Layout& dy_layout, const Shape& dy_shape,
-                     Plane dx, const Layout& dx_layout, const Shape& dx_shape,
-                     const Geometry& geometry, int64_t images) {
+void ShortcutAdjoint(Plane dy, const Layout& dy_layout, const Shape& dy_shape, Plane dx,
+                     const Layout& dx_layout, const Shape& dx_shape, const Geometry& geometry,
+                     int64_t images) {
   Clear(dx, dx_layout, dx_shape, images);
   const int block = dx_layout.block;
   const std::vector<int64_t> dx_lanes = dx_layout.LaneOfChannel();
@@ -116,15 +103,11 @@ void ShortcutAdjoint(Plane dy, const Layout& dy_layout, const Shape& dy_shape,
   for (int64_t n = 0; n < images; ++n) {
     for (int64_t c = 0; c < dx_shape.channels; ++c) {
       const float* src =
-          dy.image(n) + LaneOffset(dy_lanes[c],
-                                   dy_shape.height * dy_shape.width, block);
-      float* dst =
-          dx.image(n) + LaneOffset(dx_lanes[c],
-                                   dx_shape.height * dx_shape.width, block);
-      ForEachStrided(dy_shape, dx_shape, geometry,
-                     [&](int64_t small, int64_t large) {
-                       dst[large * block] = src[small * block];
-                     });
+          dy.image(n) + LaneOffset(dy_lanes[c], dy_shape.height * dy_shape.width, block);
+      float* dst = dx.image(n) + LaneOffset(dx_lanes[c], dx_shape.height * dx_shape.width, block);
+      ForEachStrided(dy_shape, dx_shape, geometry, [&](int64_t small, int64_t large) {
+        dst[large * block] = src[small * block];
+      });
     }
   }
 }

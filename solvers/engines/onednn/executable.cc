@@ -32,8 +32,7 @@ OneDnnExecutable::OneDnnExecutable(const Program& program, int block)
       for (int index : unit.instructions) {
         const Instruction& i = plan_.instructions[index];
         has_gradients_ = has_gradients_ || i.op == Opcode::kFilterGradient ||
-                         i.op == Opcode::kScalarGradient ||
-                         i.op == Opcode::kChannelGradient;
+                         i.op == Opcode::kScalarGradient || i.op == Opcode::kChannelGradient;
         if (i.op == Opcode::kNormalise) {
           statistics_[i.statistic].epsilon = i.epsilon;
         }
@@ -44,8 +43,7 @@ OneDnnExecutable::OneDnnExecutable(const Program& program, int block)
         const ValueId value = i.terms[0].value;
         statistic.lane_of_channel = plan_.layouts[value].LaneOfChannel();
         statistic.lanes = plan_.layouts[value].lanes();
-        statistic.pixels =
-            plan_.shapes[value].height * plan_.shapes[value].width;
+        statistic.pixels = plan_.shapes[value].height * plan_.shapes[value].width;
         statistic.moments = i.op == Opcode::kMoments;
         statistic_stage_[i.statistic] = static_cast<int>(stage);
       }
@@ -78,12 +76,10 @@ void OneDnnExecutable::SetParameters(const float* parameters) {
     std::vector<float> lanes;
     if (!v.present()) return lanes;
     lanes.resize(layout.lanes());
-    const float* from =
-        parameters + program_.parameters()[v.parameter].offset + v.offset;
+    const float* from = parameters + program_.parameters()[v.parameter].offset + v.offset;
     const std::vector<int64_t> lane_of_channel = layout.LaneOfChannel();
     for (size_t c = 0; c < lane_of_channel.size(); ++c) {
-      lanes[lane_of_channel[c]] =
-          static_cast<float>(v.constant * from[v.count == 1 ? 0 : c]);
+      lanes[lane_of_channel[c]] = static_cast<float>(v.constant * from[v.count == 1 ? 0 : c]);
     }
     return lanes;
   };
@@ -92,8 +88,7 @@ void OneDnnExecutable::SetParameters(const float* parameters) {
     Packed& packed = packed_[k];
     packed.coefficients.clear();
     for (const Term& term : i.terms) {
-      packed.coefficients.push_back(
-          CoefficientValue(program_, term.coefficient, parameters));
+      packed.coefficients.push_back(CoefficientValue(program_, term.coefficient, parameters));
     }
     if (i.result < 0) continue;
     packed.a = by_lane(i.scale, plan_.layouts[i.result]);
@@ -146,8 +141,8 @@ Plane OneDnnExecutable::PlaneOf(ValueId value, const Tile& tile) const {
   if (s.kind == Storage::Kind::kTile) {
     base = tile.worker->arena.data() + s.offset * tile.images;
   } else {
-    base = batch_buffer_.data() + s.offset * tile.arguments->batch +
-           tile.first_image * s.image_stride;
+    base =
+        batch_buffer_.data() + s.offset * tile.arguments->batch + tile.first_image * s.image_stride;
   }
   return {base + s.inner_offset, s.image_stride};
 }
@@ -163,15 +158,13 @@ void OneDnnExecutable::Run(const RunArguments& arguments) {
   const int64_t tiles = (batch + images - 1) / images;
   const bool wants_gradients = has_gradients_;
   if (wants_gradients) {
-    std::fill_n(tile_gradients_.data(), tiles * program_.parameter_size(),
-                0.0f);
+    std::fill_n(tile_gradients_.data(), tiles * program_.parameter_size(), 0.0f);
   }
   for (Statistic& statistic : statistics_) {
     std::fill(statistic.partial.begin(), statistic.partial.end(), 0.0);
   }
   const TileSet* full = FindTileSet(images);
-  const TileSet* rest =
-      batch % images != 0 ? FindTileSet(batch % images) : nullptr;
+  const TileSet* rest = batch % images != 0 ? FindTileSet(batch % images) : nullptr;
   for (size_t stage = 0; stage < plan_.stages.size(); ++stage) {
     executor->ParallelFor(tiles, [&](int64_t index, int worker) {
       OneOmpThread one_thread;
@@ -183,9 +176,7 @@ void OneDnnExecutable::Run(const RunArguments& arguments) {
       tile.worker = &workers_[worker];
       tile.arguments = &arguments;
       tile.gradients =
-          wants_gradients
-              ? tile_gradients_.data() + index * program_.parameter_size()
-              : nullptr;
+          wants_gradients ? tile_gradients_.data() + index * program_.parameter_size() : nullptr;
       try {
         RunStage(plan_.stages[stage], tile);
       } catch (const dnnl::error& error) {
@@ -205,8 +196,7 @@ void OneDnnExecutable::Run(const RunArguments& arguments) {
   }
 }
 
-void OneDnnExecutable::FinishStatistics(int stage, int64_t tiles,
-                                        const RunArguments& arguments) {
+void OneDnnExecutable::FinishStatistics(int stage, int64_t tiles, const RunArguments& arguments) {
   int64_t out = 0;
   for (size_t k = 0; k < statistics_.size(); ++k) {
     Statistic& s = statistics_[k];
@@ -226,8 +216,7 @@ void OneDnnExecutable::FinishStatistics(int stage, int64_t tiles,
         if (s.moments) second = std::max(second - mean * mean, 0.0);
         if (arguments.statistics != nullptr) {
           arguments.statistics[out + c] = static_cast<float>(mean);
-          arguments.statistics[out + channels + c] =
-              static_cast<float>(second);
+          arguments.statistics[out + channels + c] = static_cast<float>(second);
         }
         s.first[lane] = static_cast<float>(mean);
         s.second[lane] = static_cast<float>(second);
@@ -242,8 +231,7 @@ void OneDnnExecutable::FinishStatistics(int stage, int64_t tiles,
   }
 }
 
-void OneDnnExecutable::ReduceGradients(int64_t tiles,
-                                       const RunArguments& arguments,
+void OneDnnExecutable::ReduceGradients(int64_t tiles, const RunArguments& arguments,
                                        Executor* executor) const {
   if (!has_gradients_ || arguments.gradients == nullptr) return;
   const int64_t size = program_.parameter_size();
@@ -264,8 +252,8 @@ int64_t OneDnnExecutable::WorkspaceBytes() const {
   int64_t bytes = batch_buffer_.bytes() + tile_gradients_.bytes() +
                   static_cast<int64_t>(parameters_.size() * sizeof(float));
   for (const Worker& worker : workers_) {
-    bytes += worker.arena.bytes() + worker.scratchpad.bytes() +
-             worker.gradient.bytes() + worker.plain_gradient.bytes();
+    bytes += worker.arena.bytes() + worker.scratchpad.bytes() + worker.gradient.bytes() +
+             worker.plain_gradient.bytes();
   }
   for (const auto& set : tile_sets_) bytes += set->PackedBytes();
   return bytes;

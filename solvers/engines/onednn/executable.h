@@ -55,7 +55,7 @@ class OneDnnExecutable : public Executable {
 
   // By statistic: lane vectors for the instructions that read it.
   struct Statistic {
-    std::vector<double> partial;  // [tiles][2][lanes]
+    std::vector<double> partial;       // [tiles][2][lanes]
     std::vector<float> first, second;  // means; inverse deviations, or means
     std::vector<float> shift;          // mean * inverse deviation
     std::vector<int64_t> lane_of_channel;
@@ -79,8 +79,7 @@ class OneDnnExecutable : public Executable {
   void RunView(const Instruction& i, const Tile& tile) const;
   void RunSoftmaxLoss(const Instruction& i, const Tile& tile);
   void FinishStatistics(int stage, int64_t tiles, const RunArguments& a);
-  void ReduceGradients(int64_t tiles, const RunArguments& arguments,
-                       Executor* executor) const;
+  void ReduceGradients(int64_t tiles, const RunArguments& arguments, Executor* executor) const;
 
   const Program program_;
   const Plan plan_;

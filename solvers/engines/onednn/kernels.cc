@@ -39,9 +39,8 @@ HWY_INLINE V Shrunk(D d, V z, V b) {
 
 // kTerms terms on `count` vectors that lie `step` floats apart.
 template <int kTerms, Shrink kShrink>
-HWY_INLINE void PointwiseLanes(const ElementOp& op, const float* const* terms,
-                               float* result, int64_t pixels, int block,
-                               const float* a, const float* b) {
+HWY_INLINE void PointwiseLanes(const ElementOp& op, const float* const* terms, float* result,
+                               int64_t pixels, int block, const float* a, const float* b) {
   const D d;
   const int64_t n = hn::Lanes(d);
   for (int lane = 0; lane < block; lane += n) {
@@ -57,44 +56,43 @@ HWY_INLINE void PointwiseLanes(const ElementOp& op, const float* const* terms,
       for (int t = 1; t < kTerms; ++t) {
         sum = hn::MulAdd(coefficients[t], hn::LoadU(d, terms[t] + at), sum);
       }
-      hn::StoreU(Shrunk<kShrink>(d, hn::Mul(sum, scale), threshold), d,
-                 result + at);
+      hn::StoreU(Shrunk<kShrink>(d, hn::Mul(sum, scale), threshold), d, result + at);
     }
   }
 }
 
 template <int kTerms>
-HWY_INLINE void Pointwise(const ElementOp& op, const float* const* terms,
-                          float* result, int64_t pixels, int block,
-                          const float* a, const float* b) {
+HWY_INLINE void Pointwise(const ElementOp& op, const float* const* terms, float* result,
+                          int64_t pixels, int block, const float* a, const float* b) {
   switch (op.shrink) {
     case Shrink::kNone:
-      return PointwiseLanes<kTerms, Shrink::kNone>(op, terms, result, pixels,
-                                                   block, a, b);
+      return PointwiseLanes<kTerms, Shrink::kNone>(op, terms, result, pixels, block, a, b);
     case Shrink::kSoft:
-      return PointwiseLanes<kTerms, Shrink::kSoft>(op, terms, result, pixels,
-                                                   block, a, b);
+      return PointwiseLanes<kTerms, Shrink::kSoft>(op, terms, result, pixels, block, a, b);
     case Shrink::kNonnegative:
-      return PointwiseLanes<kTerms, Shrink::kNonnegative>(
-          op, terms, result, pixels, block, a, b);
+      return PointwiseLanes<kTerms, Shrink::kNonnegative>(op, terms, result, pixels, block, a, b);
   }
 }
 
-HWY_INLINE void PointwiseStrip(const ElementOp& op, const float* const* terms,
-                               float* result, int64_t pixels, int block,
-                               const float* a, const float* b) {
+HWY_INLINE void PointwiseStrip(const ElementOp& op, const float* const* terms, float* result,
+                               int64_t pixels, int block, const float* a, const float* b) {
   switch (op.num_terms) {
-    case 1: return Pointwise<1>(op, terms, result, pixels, block, a, b);
-    case 2: return Pointwise<2>(op, terms, result, pixels, block, a, b);
-    case 3: return Pointwise<3>(op, terms, result, pixels, block, a, b);
-    case 4: return Pointwise<4>(op, terms, result, pixels, block, a, b);
-    case 5: return Pointwise<5>(op, terms, result, pixels, block, a, b);
-    case 6: return Pointwise<6>(op, terms, result, pixels, block, a, b);
+    case 1:
+      return Pointwise<1>(op, terms, result, pixels, block, a, b);
+    case 2:
+      return Pointwise<2>(op, terms, result, pixels, block, a, b);
+    case 3:
+      return Pointwise<3>(op, terms, result, pixels, block, a, b);
+    case 4:
+      return Pointwise<4>(op, terms, result, pixels, block, a, b);
+    case 5:
+      return Pointwise<5>(op, terms, result, pixels, block, a, b);
+    case 6:
+      return Pointwise<6>(op, terms, result, pixels, block, a, b);
   }
 }
 
-HWY_INLINE void MaskStrip(const float* x, const float* where, float* result,
-                          int64_t count) {
+HWY_INLINE void MaskStrip(const float* x, const float* where, float* result, int64_t count) {
   const D d;
   for (int64_t i = 0; i < count; i += hn::Lanes(d)) {
     const auto keep = hn::Ne(hn::LoadU(d, where + i), hn::Zero(d));
@@ -102,9 +100,8 @@ HWY_INLINE void MaskStrip(const float* x, const float* where, float* result,
   }
 }
 
-HWY_INLINE void NormaliseAdjointStrip(const float* dy, const float* y,
-                                      float* result, int64_t pixels, int block,
-                                      const float* a, const float* b,
+HWY_INLINE void NormaliseAdjointStrip(const float* dy, const float* y, float* result,
+                                      int64_t pixels, int block, const float* a, const float* b,
                                       const float* c) {
   const D d;
   for (int lane = 0; lane < block; lane += hn::Lanes(d)) {
@@ -114,17 +111,15 @@ HWY_INLINE void NormaliseAdjointStrip(const float* dy, const float* y,
     for (int64_t p = 0; p < pixels; ++p) {
       const int64_t at = p * block + lane;
       const V centred = hn::Sub(hn::LoadU(d, dy + at), vb);
-      hn::StoreU(
-          hn::Mul(va, hn::NegMulAdd(vc, hn::LoadU(d, y + at), centred)), d,
-          result + at);
+      hn::StoreU(hn::Mul(va, hn::NegMulAdd(vc, hn::LoadU(d, y + at), centred)), d, result + at);
     }
   }
 }
 
 // Adds the sum over a strip of f(first, second) to sums[0 .. block).
 template <typename F>
-HWY_INLINE void SumStrip(const float* first, const float* second,
-                         int64_t pixels, int block, double* sums, const F& f) {
+HWY_INLINE void SumStrip(const float* first, const float* second, int64_t pixels, int block,
+                         double* sums, const F& f) {
   const D d;
   HWY_ALIGN float partial[16];
   for (int lane = 0; lane < block; lane += hn::Lanes(d)) {
@@ -138,18 +133,15 @@ HWY_INLINE void SumStrip(const float* first, const float* second,
   }
 }
 
-HWY_INLINE void ReductionStrip(const ElementOp& op, const float* const* terms,
-                               int64_t pixels, int block, int64_t lanes,
-                               double* sums) {
+HWY_INLINE void ReductionStrip(const ElementOp& op, const float* const* terms, int64_t pixels,
+                               int block, int64_t lanes, double* sums) {
   const float* x = terms[0];
   const float* second = op.num_terms > 1 ? terms[1] : terms[0];
   const auto plain = [](D, V v, V, V sum) HWY_ATTR { return hn::Add(sum, v); };
-  const auto product = [](D, V v, V w, V sum)
-                           HWY_ATTR { return hn::MulAdd(v, w, sum); };
+  const auto product = [](D, V v, V w, V sum) HWY_ATTR { return hn::MulAdd(v, w, sum); };
   const auto times_sign = [](D d, V v, V w, V sum) HWY_ATTR {
     const V signed_value = hn::IfThenElse(hn::Lt(w, hn::Zero(d)), hn::Neg(v), v);
-    return hn::Add(sum, hn::IfThenElseZero(hn::Ne(w, hn::Zero(d)),
-                                           signed_value));
+    return hn::Add(sum, hn::IfThenElseZero(hn::Ne(w, hn::Zero(d)), signed_value));
   };
   switch (op.kind) {
     case ElementKind::kSum:
@@ -169,8 +161,8 @@ HWY_INLINE void ReductionStrip(const ElementOp& op, const float* const* terms,
   }
 }
 
-void RunElementwise(const ElementOp* ops, int64_t num_ops, int64_t images,
-                    int64_t lanes, int64_t pixels, int block) {
+void RunElementwise(const ElementOp* ops, int64_t num_ops, int64_t images, int64_t lanes,
+                    int64_t pixels, int block) {
   for (int64_t n = 0; n < images; ++n) {
     for (int64_t lane = 0; lane < lanes; lane += block) {
       for (int64_t first = 0; first < pixels; first += kStripPixels) {
@@ -193,8 +185,7 @@ void RunElementwise(const ElementOp* ops, int64_t num_ops, int64_t images,
               MaskStrip(terms[0], terms[1], result, strip * block);
               break;
             case ElementKind::kNormaliseAdjoint:
-              NormaliseAdjointStrip(terms[0], terms[1], result, strip, block, a,
-                                    b, op.c + lane);
+              NormaliseAdjointStrip(terms[0], terms[1], result, strip, block, a, b, op.c + lane);
               break;
             default:
               ReductionStrip(op, terms, strip, block, lanes, op.sums + lane);
@@ -217,8 +208,8 @@ namespace csc::onednn {
 
 HWY_EXPORT(RunElementwise);
 
-void RunElementwise(const std::vector<ElementOp>& ops, int64_t images,
-                    int64_t lanes, int64_t pixels, int block) {
+void RunElementwise(const std::vector<ElementOp>& ops, int64_t images, int64_t lanes,
+                    int64_t pixels, int block) {
   HWY_DYNAMIC_DISPATCH(RunElementwise)
   (ops.data(), static_cast<int64_t>(ops.size()), images, lanes, pixels, block);
 }

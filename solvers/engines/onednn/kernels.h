@@ -30,11 +30,11 @@ enum class ElementKind {
   kMask,              // result = terms[0] where terms[1] != 0
   kNormaliseAdjoint,  // result = a * (terms[0] - b - c * terms[1])
   // Sums over positions, in double, added to `sums` ([rows][lanes]):
-  kSum,               // terms[0]
-  kSumTimesSecond,    // terms[0] * terms[1]
-  kSumTimesSign,      // terms[0] * sign(terms[1])
-  kSumAndSquares,     // rows: terms[0]; terms[0]^2
-  kSumAndProducts,    // rows: terms[0]; terms[0] * terms[1]
+  kSum,             // terms[0]
+  kSumTimesSecond,  // terms[0] * terms[1]
+  kSumTimesSign,    // terms[0] * sign(terms[1])
+  kSumAndSquares,   // rows: terms[0]; terms[0]^2
+  kSumAndProducts,  // rows: terms[0]; terms[0] * terms[1]
 };
 
 struct ElementOp {
@@ -51,23 +51,19 @@ struct ElementOp {
 };
 
 // Runs the operations in order on `images` images of `lanes` x `pixels`.
-void RunElementwise(const std::vector<ElementOp>& ops, int64_t images,
-                    int64_t lanes, int64_t pixels, int block);
+void RunElementwise(const std::vector<ElementOp>& ops, int64_t images, int64_t lanes,
+                    int64_t pixels, int block);
 
 // Pooling without pads. `geometry` holds kernel and strides.
-void MaxPool(Plane x, const Shape& in, Plane y, const Shape& out,
-             const Geometry& geometry, int64_t images, int64_t lanes,
-             int block);
+void MaxPool(Plane x, const Shape& in, Plane y, const Shape& out, const Geometry& geometry,
+             int64_t images, int64_t lanes, int block);
 // The gradient goes to the first position of a window that holds its maximum.
-void MaxPoolAdjoint(Plane dy, Plane x, Plane y, const Shape& out, Plane dx,
-                    const Shape& in, const Geometry& geometry, int64_t images,
-                    int64_t lanes, int block);
-void AveragePool(Plane x, const Shape& in, Plane y, const Shape& out,
-                 const Geometry& geometry, int64_t images, int64_t lanes,
-                 int block);
+void MaxPoolAdjoint(Plane dy, Plane x, Plane y, const Shape& out, Plane dx, const Shape& in,
+                    const Geometry& geometry, int64_t images, int64_t lanes, int block);
+void AveragePool(Plane x, const Shape& in, Plane y, const Shape& out, const Geometry& geometry,
+                 int64_t images, int64_t lanes, int block);
 void AveragePoolAdjoint(Plane dy, const Shape& out, Plane dx, const Shape& in,
-                        const Geometry& geometry, int64_t images,
-                        int64_t lanes, int block);
+                        const Geometry& geometry, int64_t images, int64_t lanes, int block);
 
 // The instruction set in use: "AVX3" (AVX-512), "AVX2", ...
 std::string SimdTarget();

@@ -79,8 +79,7 @@ std::vector<Layout> ChooseLayouts(const Program& program, int block) {
   std::vector<std::vector<int64_t>> segments(program.num_values());
   const auto segments_of = [&](ValueId v) {
     const std::vector<int64_t>& found = segments[classes.Find(v)];
-    return found.empty() ? std::vector<int64_t>{program.shape(v).channels}
-                         : found;
+    return found.empty() ? std::vector<int64_t>{program.shape(v).channels} : found;
   };
   for (const Instruction& i : program.instructions()) {
     if (i.op != Opcode::kJoin || !segments[classes.Find(i.result)].empty()) {
@@ -100,8 +99,7 @@ std::vector<Layout> ChooseLayouts(const Program& program, int block) {
   return layouts;
 }
 
-int64_t FirstLaneOfPart(const Layout& whole, int64_t first_channel,
-                        const Layout& part) {
+int64_t FirstLaneOfPart(const Layout& whole, int64_t first_channel, const Layout& part) {
   int64_t channel = 0;
   int64_t lane = 0;
   for (size_t s = 0; s < whole.segments.size(); ++s) {

@@ -34,8 +34,7 @@ std::vector<Layout> ChooseLayouts(const Program& program, int block);
 
 // Where the first of `channels` channels from `first_channel` lies, if they are
 // whole segments of `whole` laid out exactly as `part`; -1 otherwise.
-int64_t FirstLaneOfPart(const Layout& whole, int64_t first_channel,
-                        const Layout& part);
+int64_t FirstLaneOfPart(const Layout& whole, int64_t first_channel, const Layout& part);
 
 }  // namespace csc::onednn
 

@@ -1,7 +1,8 @@
 #include "solvers/engines/onednn/onednn_engine.h"
 
-#include <dnnl.hpp>
 #include <fmt/format.h>
+
+#include <dnnl.hpp>
 
 #include "solvers/engines/onednn/executable.h"
 #include "solvers/engines/onednn/kernels.h"
@@ -44,25 +45,26 @@ class OneDnnEngine : public Engine {
 
 const char* IsaName() {
   switch (dnnl::get_effective_cpu_isa()) {
-    case dnnl::cpu_isa::sse41: return "SSE4.1";
-    case dnnl::cpu_isa::avx: return "AVX";
+    case dnnl::cpu_isa::sse41:
+      return "SSE4.1";
+    case dnnl::cpu_isa::avx:
+      return "AVX";
     case dnnl::cpu_isa::avx2:
-    case dnnl::cpu_isa::avx2_vnni: return "AVX2";
-    default: return "AVX-512";
+    case dnnl::cpu_isa::avx2_vnni:
+      return "AVX2";
+    default:
+      return "AVX-512";
   }
 }
 
 }  // namespace
 
-std::unique_ptr<Engine> MakeOneDnnEngine() {
-  return std::make_unique<OneDnnEngine>();
-}
+std::unique_ptr<Engine> MakeOneDnnEngine() { return std::make_unique<OneDnnEngine>(); }
 
 std::string OneDnnVersion() {
   const dnnl_version_t* version = dnnl_version();
-  return fmt::format("oneDNN {}.{}.{} ({}), SIMD kernels for {}",
-                     version->major, version->minor, version->patch, IsaName(),
-                     onednn::SimdTarget());
+  return fmt::format("oneDNN {}.{}.{} ({}), SIMD kernels for {}", version->major, version->minor,
+                     version->patch, IsaName(), onednn::SimdTarget());
 }
 
 }  // namespace csc

@@ -77,8 +77,7 @@ class Planner {
       for (const Term& term : i.terms) {
         level = std::max(level, of_value[term.value]);
       }
-      const bool writes = i.op == Opcode::kMoments ||
-                          i.op == Opcode::kNormaliseSums;
+      const bool writes = i.op == Opcode::kMoments || i.op == Opcode::kNormaliseSums;
       if (writes) {
         of_statistic[i.statistic] = level;
       } else {
@@ -92,24 +91,19 @@ class Planner {
       if (i.result >= 0) of_value[i.result] = level;
       levels_.push_back(level);
     }
-    const int count =
-        levels_.empty() ? 1
-                        : *std::max_element(levels_.begin(), levels_.end()) + 1;
+    const int count = levels_.empty() ? 1 : *std::max_element(levels_.begin(), levels_.end()) + 1;
     plan_.stages.resize(count);
   }
 
   // Consecutive elementwise instructions of a stage and of one shape and layout
   // form a unit.
   void FormUnits() {
-    const auto shape_value = [](const Instruction& i) {
-      return i.terms[0].value;
-    };
+    const auto shape_value = [](const Instruction& i) { return i.terms[0].value; };
     for (size_t index = 0; index < plan_.instructions.size(); ++index) {
       const Instruction& i = plan_.instructions[index];
       std::vector<Unit>& units = plan_.stages[levels_[index]].units;
       if (IsElementwise(i.op) && !units.empty()) {
-        const Instruction& last =
-            plan_.instructions[units.back().instructions.back()];
+        const Instruction& last = plan_.instructions[units.back().instructions.back()];
         const ValueId a = shape_value(i);
         const ValueId b = shape_value(last);
         if (IsElementwise(last.op) && plan_.shapes[a] == plan_.shapes[b] &&
@@ -152,8 +146,7 @@ class Planner {
       if (life.def_level < 0) continue;  // unused
       plan_.stages[life.def_level].loads.push_back(input);
       // Loaded before the stage's first unit.
-      life.def_unit =
-          life.def_level == 0 ? 0 : last_unit_of_level[life.def_level - 1] + 1;
+      life.def_unit = life.def_level == 0 ? 0 : last_unit_of_level[life.def_level - 1] + 1;
     }
     for (ValueId output : program_.outputs()) {
       Lifetime& life = lifetimes_[output];
@@ -194,16 +187,12 @@ class Planner {
       for (const Term& term : join.terms) {
         const ValueId part = term.value;
         const int by = producer[part];
-        lanes.push_back(FirstLaneOfPart(plan_.layouts[join.result], channel,
-                                        plan_.layouts[part]));
+        lanes.push_back(FirstLaneOfPart(plan_.layouts[join.result], channel, plan_.layouts[part]));
         possible = possible && lanes.back() >= 0 && by >= 0 &&
-                   IsElementwise(plan_.instructions[by].op) &&
-                   levels_[by] == levels_[k] && !touches_primitive[part] &&
-                   parent_[part] < 0 &&
+                   IsElementwise(plan_.instructions[by].op) && levels_[by] == levels_[k] &&
+                   !touches_primitive[part] && parent_[part] < 0 &&
                    std::count_if(join.terms.begin(), join.terms.end(),
-                                 [&](const Term& t) {
-                                   return t.value == part;
-                                 }) == 1;
+                                 [&](const Term& t) { return t.value == part; }) == 1;
         channel += plan_.shapes[part].channels;
       }
       if (!possible) continue;
@@ -212,9 +201,8 @@ class Planner {
       for (size_t p = 0; p < join.terms.size(); ++p) {
         const ValueId part = join.terms[p].value;
         parent_[part] = join.result;
-        plan_.storage[part].inner_offset = lanes[p] *
-                                           plan_.shapes[part].height *
-                                           plan_.shapes[part].width;
+        plan_.storage[part].inner_offset =
+            lanes[p] * plan_.shapes[part].height * plan_.shapes[part].width;
         const Lifetime& life = lifetimes_[part];
         whole.def_unit = std::min(whole.def_unit, life.def_unit);
         whole.def_level = std::min(whole.def_level, life.def_level);
@@ -224,9 +212,7 @@ class Planner {
     }
   }
 
-  bool Crosses(ValueId v) const {
-    return lifetimes_[v].def_level != lifetimes_[v].last_level;
-  }
+  bool Crosses(ValueId v) const { return lifetimes_[v].def_level != lifetimes_[v].last_level; }
 
   // The operand whose place an elementwise result may take over: one that dies
   // with this instruction.
@@ -236,9 +222,8 @@ class Planner {
     for (const Term& term : i.terms) {
       const ValueId v = term.value;
       const Storage& s = plan_.storage[v];
-      if (s.kind != Storage::Kind::kTile || parent_[v] >= 0 ||
-          is_parent_[v] || lifetimes_[v].last_unit != unit_number ||
-          given_away_[v]) {
+      if (s.kind != Storage::Kind::kTile || parent_[v] >= 0 || is_parent_[v] ||
+          lifetimes_[v].last_unit != unit_number || given_away_[v]) {
         continue;
       }
       bool used_later = false;
@@ -254,8 +239,7 @@ class Planner {
 
   void PlaceTileValue(ValueId v, Arena* arena) {
     const int64_t floats = plan_.ImageFloats(v);
-    plan_.storage[v] = {Storage::Kind::kTile, arena->Allocate(floats), floats,
-                        0};
+    plan_.storage[v] = {Storage::Kind::kTile, arena->Allocate(floats), floats, 0};
   }
 
   void PlaceValues() {
@@ -282,8 +266,7 @@ class Planner {
           if (i.result < 0) continue;
           const ValueId root = RootOf(i.result);
           if (plan_.storage[root].kind != Storage::Kind::kNone) continue;
-          const ValueId heir =
-              IsElementwise(i.op) ? Inherited(unit, k, unit_number) : -1;
+          const ValueId heir = IsElementwise(i.op) ? Inherited(unit, k, unit_number) : -1;
           if (heir >= 0) {
             plan_.storage[root] = plan_.storage[heir];
             given_away_[heir] = 1;
@@ -329,16 +312,13 @@ class Planner {
   void PlaceBatchValues() {
     Arena arena;
     std::vector<ValueId> live;
-    for (int level = 0; level < static_cast<int>(plan_.stages.size());
-         ++level) {
+    for (int level = 0; level < static_cast<int>(plan_.stages.size()); ++level) {
       for (ValueId v = 0; v < static_cast<ValueId>(lifetimes_.size()); ++v) {
-        if (lifetimes_[v].def_level != level || !Crosses(v) ||
-            parent_[v] >= 0) {
+        if (lifetimes_[v].def_level != level || !Crosses(v) || parent_[v] >= 0) {
           continue;
         }
         const int64_t floats = plan_.ImageFloats(v);
-        plan_.storage[v] = {Storage::Kind::kBatch, arena.Allocate(floats),
-                            floats, 0};
+        plan_.storage[v] = {Storage::Kind::kBatch, arena.Allocate(floats), floats, 0};
         live.push_back(v);
       }
       for (auto v = live.begin(); v != live.end();) {
@@ -365,8 +345,6 @@ class Planner {
 
 }  // namespace
 
-Plan MakePlan(const Program& program, int block) {
-  return Planner(program, block).Take();
-}
+Plan MakePlan(const Program& program, int block) { return Planner(program, block).Take(); }
 
 }  // namespace csc::onednn

@@ -12,11 +12,10 @@ namespace csc::onednn {
 void OneDnnExecutable::RunStage(const Stage& stage, const Tile& tile) {
   for (ValueId value : stage.loads) {
     const auto& inputs = program_.inputs();
-    const size_t k =
-        std::find(inputs.begin(), inputs.end(), value) - inputs.begin();
+    const size_t k = std::find(inputs.begin(), inputs.end(), value) - inputs.begin();
     const Shape& shape = plan_.shapes[value];
-    LoadImages(tile.arguments->inputs[k] + tile.first_image * shape.size(),
-               shape, plan_.layouts[value], tile.images, PlaneOf(value, tile));
+    LoadImages(tile.arguments->inputs[k] + tile.first_image * shape.size(), shape,
+               plan_.layouts[value], tile.images, PlaneOf(value, tile));
   }
   for (const Unit& unit : stage.units) RunUnit(unit, tile);
   for (ValueId value : stage.stores) {
@@ -24,8 +23,8 @@ void OneDnnExecutable::RunStage(const Stage& stage, const Tile& tile) {
       float* output = tile.arguments->outputs[k];
       if (program_.outputs()[k] != value || output == nullptr) continue;
       const Shape& shape = plan_.shapes[value];
-      StoreImages(PlaneOf(value, tile), shape, plan_.layouts[value],
-                  tile.images, output + tile.first_image * shape.size());
+      StoreImages(PlaneOf(value, tile), shape, plan_.layouts[value], tile.images,
+                  output + tile.first_image * shape.size());
     }
   }
 }
@@ -34,12 +33,8 @@ void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile) {
   const int index = unit.instructions[0];
   const Instruction& i = plan_.instructions[index];
   if (IsElementwise(i.op)) return RunElementwiseUnit(unit, tile);
-  const auto plane = [&](size_t term) {
-    return PlaneOf(i.terms[term].value, tile);
-  };
-  const auto shape = [&](size_t term) -> const Shape& {
-    return plan_.shapes[i.terms[term].value];
-  };
+  const auto plane = [&](size_t term) { return PlaneOf(i.terms[term].value, tile); };
+  const auto shape = [&](size_t term) -> const Shape& { return plan_.shapes[i.terms[term].value]; };
   const auto layout = [&](size_t term) -> const Layout& {
     return plan_.layouts[i.terms[term].value];
   };
@@ -64,23 +59,21 @@ void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile) {
   const int block = layout(0).block;
   switch (i.op) {
     case Opcode::kMaxPool:
-      return MaxPool(plane(0), shape(0), result, out, i.geometry, tile.images,
-                     lanes, block);
+      return MaxPool(plane(0), shape(0), result, out, i.geometry, tile.images, lanes, block);
     case Opcode::kMaxPoolAdjoint:
-      return MaxPoolAdjoint(plane(0), plane(1), plane(2), shape(0), result, out,
-                            i.geometry, tile.images, lanes, block);
+      return MaxPoolAdjoint(plane(0), plane(1), plane(2), shape(0), result, out, i.geometry,
+                            tile.images, lanes, block);
     case Opcode::kAveragePool:
-      return AveragePool(plane(0), shape(0), result, out, i.geometry,
-                         tile.images, lanes, block);
+      return AveragePool(plane(0), shape(0), result, out, i.geometry, tile.images, lanes, block);
     case Opcode::kAveragePoolAdjoint:
-      return AveragePoolAdjoint(plane(0), shape(0), result, out, i.geometry,
-                                tile.images, lanes, block);
+      return AveragePoolAdjoint(plane(0), shape(0), result, out, i.geometry, tile.images, lanes,
+                                block);
     case Opcode::kShortcut:
-      return Shortcut(plane(0), layout(0), shape(0), result, out_layout, out,
-                      i.geometry, tile.images);
+      return Shortcut(plane(0), layout(0), shape(0), result, out_layout, out, i.geometry,
+                      tile.images);
     case Opcode::kShortcutAdjoint:
-      return ShortcutAdjoint(plane(0), layout(0), shape(0), result, out_layout,
-                             out, i.geometry, tile.images);
+      return ShortcutAdjoint(plane(0), layout(0), shape(0), result, out_layout, out, i.geometry,
+                             tile.images);
     default:
       Fail("the oneDNN engine does not know {}", Name(i.op));
   }
@@ -93,23 +86,20 @@ void OneDnnExecutable::RunConvolution(int index, const Tile& tile) {
   Worker& worker = *tile.worker;
   float* in = PlaneOf(i.terms[0].value, tile).data;
   if (i.op == Opcode::kAnalysis) {
-    convolution.Run(stream, in, tile.set->packed_filters(index),
-                    PlaneOf(i.result, tile).data, worker.scratchpad.data());
+    convolution.Run(stream, in, tile.set->packed_filters(index), PlaneOf(i.result, tile).data,
+                    worker.scratchpad.data());
   } else if (i.op == Opcode::kSynthesis) {
-    convolution.Run(stream, PlaneOf(i.result, tile).data,
-                    tile.set->packed_filters(index), in,
+    convolution.Run(stream, PlaneOf(i.result, tile).data, tile.set->packed_filters(index), in,
                     worker.scratchpad.data());
   } else {
-    convolution.Run(stream, in, worker.gradient.data(),
-                    PlaneOf(i.terms[1].value, tile).data,
+    convolution.Run(stream, in, worker.gradient.data(), PlaneOf(i.terms[1].value, tile).data,
                     worker.scratchpad.data());
     Reorder(stream, convolution.filters_desc(), worker.gradient.data(),
             convolution.plain_filters_desc(), worker.plain_gradient.data());
     const ParameterInfo& info = program_.parameters()[i.filters];
     const std::vector<float>& c = packed_[index].coefficients;
-    GatherFilterGradient(worker.plain_gradient.data(), info.dims,
-                         tile.set->shape(index), c[0] * c[1],
-                         tile.gradients + info.offset);
+    GatherFilterGradient(worker.plain_gradient.data(), info.dims, tile.set->shape(index),
+                         c[0] * c[1], tile.gradients + info.offset);
   }
 }
 
@@ -152,10 +142,9 @@ ElementOp OneDnnExecutable::MakeElementOp(int index, const Tile& tile) const {
       op.kind = ElementKind::kSumTimesSecond;
       break;
     case Opcode::kChannelGradient:
-      op.kind = i.channel_sum == ChannelSum::kPlain ? ElementKind::kSum
-                : i.channel_sum == ChannelSum::kTimesSecond
-                    ? ElementKind::kSumTimesSecond
-                    : ElementKind::kSumTimesSign;
+      op.kind = i.channel_sum == ChannelSum::kPlain         ? ElementKind::kSum
+                : i.channel_sum == ChannelSum::kTimesSecond ? ElementKind::kSumTimesSecond
+                                                            : ElementKind::kSumTimesSign;
       break;
     default:
       Fail("{} is not elementwise", Name(i.op));
@@ -184,8 +173,7 @@ void OneDnnExecutable::RunElementwiseUnit(const Unit& unit, const Tile& tile) {
     }
     ops.push_back(op);
   }
-  RunElementwise(ops, tile.images, lanes, shape.height * shape.width,
-                 layout.block);
+  RunElementwise(ops, tile.images, lanes, shape.height * shape.width, layout.block);
   for (size_t k = 0; k < ops.size(); ++k) {
     const Instruction& i = plan_.instructions[unit.instructions[k]];
     if (i.op == Opcode::kScalarGradient || i.op == Opcode::kChannelGradient) {
@@ -194,23 +182,19 @@ void OneDnnExecutable::RunElementwiseUnit(const Unit& unit, const Tile& tile) {
   }
 }
 
-void OneDnnExecutable::AddGradients(const Instruction& i, const double* sums,
-                                    int64_t lanes, const Tile& tile) const {
+void OneDnnExecutable::AddGradients(const Instruction& i, const double* sums, int64_t lanes,
+                                    const Tile& tile) const {
   if (i.op == Opcode::kScalarGradient) {
     const Coefficient& target = i.scalar_target;
     double sum = 0;
     for (int64_t lane = 0; lane < lanes; ++lane) sum += sums[lane];
-    tile.gradients[program_.parameters()[target.parameter].offset +
-                   target.offset] +=
+    tile.gradients[program_.parameters()[target.parameter].offset + target.offset] +=
         static_cast<float>(target.constant * sum);
     return;
   }
   const ChannelVector& target = i.channel_target;
-  float* gradient = tile.gradients +
-                    program_.parameters()[target.parameter].offset +
-                    target.offset;
-  const std::vector<int64_t> lane_of_channel =
-      plan_.layouts[i.terms[0].value].LaneOfChannel();
+  float* gradient = tile.gradients + program_.parameters()[target.parameter].offset + target.offset;
+  const std::vector<int64_t> lane_of_channel = plan_.layouts[i.terms[0].value].LaneOfChannel();
   for (size_t c = 0; c < lane_of_channel.size(); ++c) {
     gradient[target.count == 1 ? 0 : c] +=
         static_cast<float>(i.gradient_constant * sums[lane_of_channel[c]]);
@@ -231,9 +215,8 @@ void OneDnnExecutable::RunJoin(int index, const Tile& tile) const {
   int64_t channel = 0;
   for (const Term& term : i.terms) {
     const int64_t count = plan_.shapes[term.value].channels;
-    CopyChannels(PlaneOf(term.value, tile), plan_.layouts[term.value], 0,
-                 result, whole, channel, count, shape.height, shape.width,
-                 tile.images);
+    CopyChannels(PlaneOf(term.value, tile), plan_.layouts[term.value], 0, result, whole, channel,
+                 count, shape.height, shape.width, tile.images);
     channel += count;
   }
 }
@@ -244,20 +227,18 @@ void OneDnnExecutable::RunView(const Instruction& i, const Tile& tile) const {
   const Shape& shape = plan_.shapes[i.result];
   const Plane source = PlaneOf(from, tile);
   const Plane result = PlaneOf(i.result, tile);
-  const int64_t lane =
-      FirstLaneOfPart(plan_.layouts[from], i.first_channel, part);
+  const int64_t lane = FirstLaneOfPart(plan_.layouts[from], i.first_channel, part);
   const int64_t pixels = shape.height * shape.width;
   for (int64_t n = 0; n < tile.images; ++n) {
     if (lane >= 0) {
-      std::copy_n(source.image(n) + lane * pixels, part.lanes() * pixels,
-                  result.image(n));
+      std::copy_n(source.image(n) + lane * pixels, part.lanes() * pixels, result.image(n));
     } else {
       std::fill_n(result.image(n), part.lanes() * pixels, 0.0f);
     }
   }
   if (lane >= 0) return;
-  CopyChannels(source, plan_.layouts[from], i.first_channel, result, part, 0,
-               shape.channels, shape.height, shape.width, tile.images);
+  CopyChannels(source, plan_.layouts[from], i.first_channel, result, part, 0, shape.channels,
+               shape.height, shape.width, tile.images);
 }
 
 void OneDnnExecutable::RunSoftmaxLoss(const Instruction& i, const Tile& tile) {
@@ -278,16 +259,13 @@ void OneDnnExecutable::RunSoftmaxLoss(const Instruction& i, const Tile& tile) {
     const double max = z[lanes[best]];
     double sum = 0;
     for (int64_t lane : lanes) sum += std::exp(z[lane] - max);
-    tile_loss_[tile.index] +=
-        (std::log(sum) + max - z[lanes[label]]) / batch;
+    tile_loss_[tile.index] += (std::log(sum) + max - z[lanes[label]]) / batch;
     tile_correct_[tile.index] += static_cast<int32_t>(best) == label ? 1 : 0;
     float* gradient = out.image(n);
     std::fill_n(gradient, plan_.layouts[i.result].lanes(), 0.0f);
     for (size_t k = 0; k < lanes.size(); ++k) {
       gradient[lanes[k]] = static_cast<float>(
-          (std::exp(z[lanes[k]] - max) / sum -
-           (static_cast<int32_t>(k) == label ? 1 : 0)) /
-          batch);
+          (std::exp(z[lanes[k]] - max) / sum - (static_cast<int32_t>(k) == label ? 1 : 0)) / batch);
     }
   }
 }

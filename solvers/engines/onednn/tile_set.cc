@@ -1,8 +1,8 @@
 #include "solvers/engines/onednn/tile_set.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace csc::onednn {
 
@@ -12,19 +12,16 @@ float CoefficientValue(const Program& program, const Coefficient& coefficient,
     return static_cast<float>(coefficient.constant);
   }
   const ParameterInfo& info = program.parameters()[coefficient.parameter];
-  return static_cast<float>(coefficient.constant *
-                            parameters[info.offset + coefficient.offset]);
+  return static_cast<float>(coefficient.constant * parameters[info.offset + coefficient.offset]);
 }
 
 namespace {
 
 bool IsConvolution(Opcode op) {
-  return op == Opcode::kAnalysis || op == Opcode::kSynthesis ||
-         op == Opcode::kFilterGradient;
+  return op == Opcode::kAnalysis || op == Opcode::kSynthesis || op == Opcode::kFilterGradient;
 }
 
-ConvolutionShape ShapeOf(const Plan& plan, const Instruction& i,
-                         int64_t images) {
+ConvolutionShape ShapeOf(const Plan& plan, const Instruction& i, int64_t images) {
   ConvolutionShape shape;
   ValueId image = i.terms[0].value;
   ValueId code = i.result;
@@ -47,8 +44,7 @@ ConvolutionShape ShapeOf(const Plan& plan, const Instruction& i,
 }
 
 bool SameCoefficient(const Coefficient& a, const Coefficient& b) {
-  return a.constant == b.constant && a.parameter == b.parameter &&
-         a.offset == b.offset;
+  return a.constant == b.constant && a.parameter == b.parameter && a.offset == b.offset;
 }
 
 }  // namespace
@@ -66,27 +62,22 @@ TileSet::TileSet(const Program& program, const Plan& plan, int64_t images)
     shapes_[k] = ShapeOf(plan, i, images);
     convolutions_[k] = std::make_unique<Convolution>(shapes_[k]);
     const Convolution& convolution = *convolutions_[k];
-    scratchpad_floats_ =
-        std::max(scratchpad_floats_, convolution.scratchpad_bytes() / 4 + 1);
-    const int64_t floats =
-        static_cast<int64_t>(convolution.filters_desc().get_size()) / 4;
+    scratchpad_floats_ = std::max(scratchpad_floats_, convolution.scratchpad_bytes() / 4 + 1);
+    const int64_t floats = static_cast<int64_t>(convolution.filters_desc().get_size()) / 4;
     if (i.op == Opcode::kFilterGradient) {
-      gradient_floats_ = std::max(
-          {gradient_floats_, floats,
-           static_cast<int64_t>(convolution.plain_filters_desc().get_size()) /
-               4});
+      gradient_floats_ =
+          std::max({gradient_floats_, floats,
+                    static_cast<int64_t>(convolution.plain_filters_desc().get_size()) / 4});
       continue;
     }
     for (size_t earlier = 0; earlier < k && !packed_[k]; ++earlier) {
       const Instruction& other = plan.instructions[earlier];
       if (!packed_[earlier] || other.op != i.op || other.filters != i.filters ||
-          !SameCoefficient(other.terms[0].coefficient,
-                           i.terms[0].coefficient) ||
+          !SameCoefficient(other.terms[0].coefficient, i.terms[0].coefficient) ||
           !(shapes_[earlier].image_layout == shapes_[k].image_layout) ||
           !(shapes_[earlier].code_layout == shapes_[k].code_layout) ||
           convolutions_[earlier]->transposed() != convolution.transposed() ||
-          convolutions_[earlier]->filters_desc() !=
-              convolution.filters_desc()) {
+          convolutions_[earlier]->filters_desc() != convolution.filters_desc()) {
         continue;
       }
       packed_[k] = packed_[earlier];
@@ -99,16 +90,14 @@ void TileSet::PackFilters(const float* parameters) {
   dnnl::stream stream(CpuEngine());
   std::vector<const Buffer*> done;
   for (size_t k = 0; k < packed_.size(); ++k) {
-    if (!packed_[k] ||
-        std::find(done.begin(), done.end(), packed_[k].get()) != done.end()) {
+    if (!packed_[k] || std::find(done.begin(), done.end(), packed_[k].get()) != done.end()) {
       continue;
     }
     done.push_back(packed_[k].get());
     const Instruction& i = plan_.instructions[k];
     const ParameterInfo& info = program_.parameters()[i.filters];
     const std::vector<float> plain = SpreadFilters(
-        parameters + info.offset, info.dims, shapes_[k],
-        convolutions_[k]->transposed(),
+        parameters + info.offset, info.dims, shapes_[k], convolutions_[k]->transposed(),
         CoefficientValue(program_, i.terms[0].coefficient, parameters));
     Reorder(stream, convolutions_[k]->plain_filters_desc(), plain.data(),
             convolutions_[k]->filters_desc(), packed_[k]->data());
@@ -130,9 +119,8 @@ std::string TileSet::Describe() const {
     if (!convolutions_[k]) continue;
     const Instruction& i = plan_.instructions[k];
     text += fmt::format("{} {} {} images {} codes {} tile {}: {}\n", Name(i.op),
-                        program_.parameters()[i.filters].name,
-                        ToString(i.geometry), ToString(shapes_[k].image),
-                        ToString(shapes_[k].code), images_,
+                        program_.parameters()[i.filters].name, ToString(i.geometry),
+                        ToString(shapes_[k].image), ToString(shapes_[k].code), images_,
                         convolutions_[k]->implementation());
   }
   return text;

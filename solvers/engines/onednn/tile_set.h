@@ -27,15 +27,9 @@ class TileSet {
   void PackFilters(const float* parameters);
 
   // Null for an instruction that is no convolution.
-  const Convolution* convolution(int instruction) const {
-    return convolutions_[instruction].get();
-  }
-  const ConvolutionShape& shape(int instruction) const {
-    return shapes_[instruction];
-  }
-  float* packed_filters(int instruction) const {
-    return packed_[instruction]->data();
-  }
+  const Convolution* convolution(int instruction) const { return convolutions_[instruction].get(); }
+  const ConvolutionShape& shape(int instruction) const { return shapes_[instruction]; }
+  float* packed_filters(int instruction) const { return packed_[instruction]->data(); }
   int64_t scratchpad_floats() const { return scratchpad_floats_; }
   // Floats of the largest filter gradient, in the primitive's layout and plain.
   int64_t gradient_floats() const { return gradient_floats_; }

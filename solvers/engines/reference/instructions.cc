@@ -17,11 +17,9 @@ double CoefficientValue(const Coefficient& c, const Machine<T>& m) {
 }
 
 template <typename T>
-double ChannelEntry(const ChannelVector& v, int64_t channel,
-                    const Machine<T>& m) {
+double ChannelEntry(const ChannelVector& v, int64_t channel, const Machine<T>& m) {
   const ParameterInfo& info = m.program->parameters()[v.parameter];
-  return v.constant * (*m.parameters)[info.offset + v.offset +
-                                      (v.count == 1 ? 0 : channel)];
+  return v.constant * (*m.parameters)[info.offset + v.offset + (v.count == 1 ? 0 : channel)];
 }
 
 // Calls body(n, c, h, w) for every element of a batch of this shape.
@@ -39,8 +37,7 @@ void ForEachElement(int64_t batch, const Shape& shape, const Body& body) {
 // Calls body(i, j, kh, kw, h, w) for every tap of every window that lies
 // inside an image of this size: window (i, j) reads pixel (h, w).
 template <typename Body>
-void ForEachTap(const Geometry& g, const Shape& image, const Shape& code,
-                const Body& body) {
+void ForEachTap(const Geometry& g, const Shape& image, const Shape& code, const Body& body) {
   for (int64_t i = 0; i < code.height; ++i) {
     for (int64_t j = 0; j < code.width; ++j) {
       for (int64_t kh = 0; kh < g.kernel[0]; ++kh) {
@@ -57,8 +54,7 @@ void ForEachTap(const Geometry& g, const Shape& image, const Shape& code,
 }
 
 // Position of filter (k, c, kh, kw) in the flat parameters.
-int64_t FilterIndex(const ParameterInfo& info, int64_t k, int64_t c, int64_t kh,
-                    int64_t kw) {
+int64_t FilterIndex(const ParameterInfo& info, int64_t k, int64_t c, int64_t kh, int64_t kw) {
   const Dims& d = info.dims;
   return info.offset + ((k * d[1] + c) * d[2] + kh) * d[3] + kw;
 }
@@ -75,11 +71,9 @@ void Analysis(const Instruction& i, Machine<T>* m) {
       std::fill(sum.begin(), sum.end(), 0.0);
       for (int64_t c = 0; c < x.shape.channels; ++c) {
         ForEachTap(i.geometry, x.shape, y.shape,
-                   [&](int64_t a, int64_t b, int64_t kh, int64_t kw, int64_t h,
-                       int64_t w) {
+                   [&](int64_t a, int64_t b, int64_t kh, int64_t kw, int64_t h, int64_t w) {
                      sum[a * y.shape.width + b] +=
-                         double{(*m->parameters)[FilterIndex(info, k, c, kh,
-                                                             kw)]} *
+                         double{(*m->parameters)[FilterIndex(info, k, c, kh, kw)]} *
                          (s * x.at(n, c, h, w));
                    });
       }
@@ -100,11 +94,9 @@ void Synthesis(const Instruction& i, Machine<T>* m) {
       std::fill(sum.begin(), sum.end(), 0.0);
       for (int64_t k = 0; k < g.shape.channels; ++k) {
         ForEachTap(i.geometry, y.shape, g.shape,
-                   [&](int64_t a, int64_t b, int64_t kh, int64_t kw, int64_t h,
-                       int64_t w) {
+                   [&](int64_t a, int64_t b, int64_t kh, int64_t kw, int64_t h, int64_t w) {
                      sum[h * y.shape.width + w] +=
-                         double{(*m->parameters)[FilterIndex(info, k, c, kh,
-                                                             kw)]} *
+                         double{(*m->parameters)[FilterIndex(info, k, c, kh, kw)]} *
                          (s * g.at(n, k, a, b));
                    });
       }
@@ -118,14 +110,13 @@ void FilterGradient(const Instruction& i, Machine<T>* m) {
   const Batch<T>& image = m->values[i.terms[0].value];
   const Batch<T>& code = m->values[i.terms[1].value];
   const ParameterInfo& info = m->program->parameters()[i.filters];
-  const double s = CoefficientValue(i.terms[0].coefficient, *m) *
-                   CoefficientValue(i.terms[1].coefficient, *m);
+  const double s =
+      CoefficientValue(i.terms[0].coefficient, *m) * CoefficientValue(i.terms[1].coefficient, *m);
   for (int64_t n = 0; n < m->batch; ++n) {
     for (int64_t k = 0; k < code.shape.channels; ++k) {
       for (int64_t c = 0; c < image.shape.channels; ++c) {
         ForEachTap(i.geometry, image.shape, code.shape,
-                   [&](int64_t a, int64_t b, int64_t kh, int64_t kw, int64_t h,
-                       int64_t w) {
+                   [&](int64_t a, int64_t b, int64_t kh, int64_t kw, int64_t h, int64_t w) {
                      m->gradients[FilterIndex(info, k, c, kh, kw)] +=
                          s * image.at(n, c, h, w) * code.at(n, k, a, b);
                    });
@@ -153,18 +144,15 @@ void Pointwise(const Instruction& i, Machine<T>* m) {
   for (const Term& term : i.terms) {
     coefficients.push_back(CoefficientValue(term.coefficient, *m));
   }
-  ForEachElement(m->batch, y.shape, [&](int64_t n, int64_t c, int64_t h,
-                                        int64_t w) {
+  ForEachElement(m->batch, y.shape, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
     double u = 0;
     for (size_t t = 0; t < i.terms.size(); ++t) {
       u += coefficients[t] * m->values[i.terms[t].value].at(n, c, h, w);
     }
     if (i.scale.present()) u *= ChannelEntry(i.scale, c, *m);
-    const double b =
-        i.threshold.present() ? ChannelEntry(i.threshold, c, *m) : 0;
+    const double b = i.threshold.present() ? ChannelEntry(i.threshold, c, *m) : 0;
     // std::max would turn a NaN into 0.
-    y.at(n, c, h, w) =
-        static_cast<T>(std::isnan(u) ? u : Shrunk(i.shrink, u, b));
+    y.at(n, c, h, w) = static_cast<T>(std::isnan(u) ? u : Shrunk(i.shrink, u, b));
   });
 }
 
@@ -181,16 +169,13 @@ void Mask(const Instruction& i, Machine<T>* m) {
 // Adds to two sums per channel what body(n, c, h, w) returns, then divides
 // both by the number of samples and positions.
 template <typename T, typename Body>
-void ChannelMeans(const Shape& shape, int64_t batch,
-                  std::vector<double>* statistic, int row, const Body& body) {
+void ChannelMeans(const Shape& shape, int64_t batch, std::vector<double>* statistic, int row,
+                  const Body& body) {
   double* sums = statistic->data() + row * shape.channels;
   std::fill(sums, sums + shape.channels, 0.0);
   ForEachElement(batch, shape,
-                 [&](int64_t n, int64_t c, int64_t h, int64_t w) {
-                   sums[c] += body(n, c, h, w);
-                 });
-  const double count =
-      static_cast<double>(batch * shape.height * shape.width);
+                 [&](int64_t n, int64_t c, int64_t h, int64_t w) { sums[c] += body(n, c, h, w); });
+  const double count = static_cast<double>(batch * shape.height * shape.width);
   for (int64_t c = 0; c < shape.channels; ++c) sums[c] /= count;
 }
 
@@ -198,15 +183,13 @@ template <typename T>
 void Moments(const Instruction& i, Machine<T>* m) {
   const Batch<T>& x = m->values[i.terms[0].value];
   std::vector<double>& stat = m->statistics[i.statistic];
-  ChannelMeans<T>(x.shape, m->batch, &stat, 0,
-                  [&](int64_t n, int64_t c, int64_t h, int64_t w) {
-                    return double{x.at(n, c, h, w)};
-                  });
-  ChannelMeans<T>(x.shape, m->batch, &stat, 1,
-                  [&](int64_t n, int64_t c, int64_t h, int64_t w) {
-                    const double d = x.at(n, c, h, w) - stat[c];
-                    return d * d;
-                  });
+  ChannelMeans<T>(x.shape, m->batch, &stat, 0, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+    return double{x.at(n, c, h, w)};
+  });
+  ChannelMeans<T>(x.shape, m->batch, &stat, 1, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+    const double d = x.at(n, c, h, w) - stat[c];
+    return d * d;
+  });
 }
 
 template <typename T>
@@ -214,12 +197,9 @@ void Normalise(const Instruction& i, Machine<T>* m) {
   const Batch<T>& x = m->values[i.terms[0].value];
   Batch<T>& y = m->values[i.result];
   const std::vector<double>& stat = m->statistics[i.statistic];
-  ForEachElement(m->batch, y.shape, [&](int64_t n, int64_t c, int64_t h,
-                                        int64_t w) {
-    const double deviation =
-        std::sqrt(stat[y.shape.channels + c] + i.epsilon);
-    y.at(n, c, h, w) =
-        static_cast<T>((x.at(n, c, h, w) - stat[c]) / deviation);
+  ForEachElement(m->batch, y.shape, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+    const double deviation = std::sqrt(stat[y.shape.channels + c] + i.epsilon);
+    y.at(n, c, h, w) = static_cast<T>((x.at(n, c, h, w) - stat[c]) / deviation);
   });
 }
 
@@ -228,14 +208,12 @@ void NormaliseSums(const Instruction& i, Machine<T>* m) {
   const Batch<T>& dy = m->values[i.terms[0].value];
   const Batch<T>& y = m->values[i.terms[1].value];
   std::vector<double>& stat = m->statistics[i.statistic];
-  ChannelMeans<T>(dy.shape, m->batch, &stat, 0,
-                  [&](int64_t n, int64_t c, int64_t h, int64_t w) {
-                    return double{dy.at(n, c, h, w)};
-                  });
-  ChannelMeans<T>(dy.shape, m->batch, &stat, 1,
-                  [&](int64_t n, int64_t c, int64_t h, int64_t w) {
-                    return double{dy.at(n, c, h, w)} * y.at(n, c, h, w);
-                  });
+  ChannelMeans<T>(dy.shape, m->batch, &stat, 0, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+    return double{dy.at(n, c, h, w)};
+  });
+  ChannelMeans<T>(dy.shape, m->batch, &stat, 1, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+    return double{dy.at(n, c, h, w)} * y.at(n, c, h, w);
+  });
 }
 
 template <typename T>
@@ -246,11 +224,10 @@ void NormaliseAdjoint(const Instruction& i, Machine<T>* m) {
   const std::vector<double>& moments = m->statistics[i.statistic];
   const std::vector<double>& sums = m->statistics[i.sums_statistic];
   const int64_t channels = dx.shape.channels;
-  ForEachElement(m->batch, dx.shape, [&](int64_t n, int64_t c, int64_t h,
-                                         int64_t w) {
-    dx.at(n, c, h, w) = static_cast<T>(
-        (dy.at(n, c, h, w) - sums[c] - y.at(n, c, h, w) * sums[channels + c]) /
-        std::sqrt(moments[channels + c] + i.epsilon));
+  ForEachElement(m->batch, dx.shape, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+    dx.at(n, c, h, w) =
+        static_cast<T>((dy.at(n, c, h, w) - sums[c] - y.at(n, c, h, w) * sums[channels + c]) /
+                       std::sqrt(moments[channels + c] + i.epsilon));
   });
 }
 
@@ -260,10 +237,9 @@ void Join(const Instruction& i, Machine<T>* m) {
   int64_t first = 0;
   for (const Term& term : i.terms) {
     const Batch<T>& x = m->values[term.value];
-    ForEachElement(m->batch, x.shape,
-                   [&](int64_t n, int64_t c, int64_t h, int64_t w) {
-                     y.at(n, first + c, h, w) = x.at(n, c, h, w);
-                   });
+    ForEachElement(m->batch, x.shape, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+      y.at(n, first + c, h, w) = x.at(n, c, h, w);
+    });
     first += x.shape.channels;
   }
 }
@@ -272,10 +248,9 @@ template <typename T>
 void View(const Instruction& i, Machine<T>* m) {
   const Batch<T>& x = m->values[i.terms[0].value];
   Batch<T>& y = m->values[i.result];
-  ForEachElement(m->batch, y.shape,
-                 [&](int64_t n, int64_t c, int64_t h, int64_t w) {
-                   y.at(n, c, h, w) = x.at(n, i.first_channel + c, h, w);
-                 });
+  ForEachElement(m->batch, y.shape, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+    y.at(n, c, h, w) = x.at(n, i.first_channel + c, h, w);
+  });
 }
 
 template <typename T>
@@ -286,8 +261,7 @@ void MaxPool(const Instruction& i, Machine<T>* m) {
   for (int64_t n = 0; n < m->batch; ++n) {
     for (int64_t c = 0; c < y.shape.channels; ++c) {
       ForEachTap(i.geometry, x.shape, y.shape,
-                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h,
-                     int64_t w) {
+                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h, int64_t w) {
                    const T candidate = x.at(n, c, h, w);
                    T& best = y.at(n, c, a, b);
                    if (candidate > best || std::isnan(candidate)) {
@@ -310,8 +284,7 @@ void MaxPoolAdjoint(const Instruction& i, Machine<T>* m) {
     for (int64_t c = 0; c < y.shape.channels; ++c) {
       std::fill(given.begin(), given.end(), 0);
       ForEachTap(i.geometry, x.shape, y.shape,
-                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h,
-                     int64_t w) {
+                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h, int64_t w) {
                    char& done = given[a * dy.shape.width + b];
                    if (done || x.at(n, c, h, w) != y.at(n, c, a, b)) return;
                    done = 1;
@@ -325,14 +298,12 @@ template <typename T>
 void AveragePool(const Instruction& i, Machine<T>* m) {
   const Batch<T>& x = m->values[i.terms[0].value];
   Batch<T>& y = m->values[i.result];
-  const double area =
-      static_cast<double>(i.geometry.kernel[0] * i.geometry.kernel[1]);
+  const double area = static_cast<double>(i.geometry.kernel[0] * i.geometry.kernel[1]);
   for (int64_t n = 0; n < m->batch; ++n) {
     for (int64_t c = 0; c < y.shape.channels; ++c) {
       std::vector<double> sum(y.shape.height * y.shape.width);
       ForEachTap(i.geometry, x.shape, y.shape,
-                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h,
-                     int64_t w) {
+                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h, int64_t w) {
                    sum[a * y.shape.width + b] += x.at(n, c, h, w);
                  });
       for (size_t k = 0; k < sum.size(); ++k) {
@@ -351,8 +322,7 @@ void AveragePoolAdjoint(const Instruction& i, Machine<T>* m) {
   for (int64_t n = 0; n < m->batch; ++n) {
     for (int64_t c = 0; c < dx.shape.channels; ++c) {
       ForEachTap(i.geometry, dx.shape, dy.shape,
-                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h,
-                     int64_t w) {
+                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h, int64_t w) {
                    dx.at(n, c, h, w) += dy.at(n, c, a, b) / area;
                  });
     }
@@ -364,10 +334,8 @@ void Shortcut(const Instruction& i, Machine<T>* m) {
   const Batch<T>& x = m->values[i.terms[0].value];
   Batch<T>& y = m->values[i.result];
   const auto& s = i.geometry.strides;
-  ForEachElement(m->batch, y.shape, [&](int64_t n, int64_t c, int64_t h,
-                                        int64_t w) {
-    y.at(n, c, h, w) =
-        c < x.shape.channels ? x.at(n, c, h * s[0], w * s[1]) : T{0};
+  ForEachElement(m->batch, y.shape, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
+    y.at(n, c, h, w) = c < x.shape.channels ? x.at(n, c, h * s[0], w * s[1]) : T{0};
   });
 }
 
@@ -376,8 +344,7 @@ void ShortcutAdjoint(const Instruction& i, Machine<T>* m) {
   const Batch<T>& dy = m->values[i.terms[0].value];
   Batch<T>& dx = m->values[i.result];
   const auto& s = i.geometry.strides;
-  ForEachElement(m->batch, dx.shape, [&](int64_t n, int64_t c, int64_t h,
-                                         int64_t w) {
+  ForEachElement(m->batch, dx.shape, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
     const bool taken = h % s[0] == 0 && w % s[1] == 0;
     dx.at(n, c, h, w) = taken ? dy.at(n, c, h / s[0], w / s[1]) : T{0};
   });
@@ -397,8 +364,8 @@ void SoftmaxLoss(const Instruction& i, Machine<T>* m) {
     m->loss += (std::log(sum) + max - z[label]) / m->batch;
     m->correct += std::max_element(z, z + classes) - z == label ? 1 : 0;
     for (int64_t k = 0; k < classes; ++k) {
-      gradient.at(n, k, 0, 0) = static_cast<T>(
-          (std::exp(z[k] - max) / sum - (k == label ? 1 : 0)) / m->batch);
+      gradient.at(n, k, 0, 0) =
+          static_cast<T>((std::exp(z[k] - max) / sum - (k == label ? 1 : 0)) / m->batch);
     }
   }
 }
@@ -423,16 +390,14 @@ void ChannelGradient(const Instruction& i, Machine<T>* m) {
   const ChannelVector& target = i.channel_target;
   const ParameterInfo& info = m->program->parameters()[target.parameter];
   double* gradient = m->gradients.data() + info.offset + target.offset;
-  ForEachElement(m->batch, e.shape, [&](int64_t n, int64_t c, int64_t h,
-                                        int64_t w) {
+  ForEachElement(m->batch, e.shape, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
     double factor = 1;
     const double s = second.at(n, c, h, w);
     if (i.channel_sum == ChannelSum::kTimesSecond) factor = s;
     if (i.channel_sum == ChannelSum::kTimesSignOfSecond) {
       factor = (s > 0) - (s < 0);
     }
-    gradient[target.count == 1 ? 0 : c] +=
-        i.gradient_constant * e.at(n, c, h, w) * factor;
+    gradient[target.count == 1 ? 0 : c] += i.gradient_constant * e.at(n, c, h, w) * factor;
   });
 }
 
@@ -441,26 +406,46 @@ void ChannelGradient(const Instruction& i, Machine<T>* m) {
 template <typename T>
 void Execute(const Instruction& i, Machine<T>* m) {
   switch (i.op) {
-    case Opcode::kAnalysis: return Analysis(i, m);
-    case Opcode::kSynthesis: return Synthesis(i, m);
-    case Opcode::kPointwise: return Pointwise(i, m);
-    case Opcode::kMask: return Mask(i, m);
-    case Opcode::kMoments: return Moments(i, m);
-    case Opcode::kNormalise: return Normalise(i, m);
-    case Opcode::kNormaliseSums: return NormaliseSums(i, m);
-    case Opcode::kNormaliseAdjoint: return NormaliseAdjoint(i, m);
-    case Opcode::kJoin: return Join(i, m);
-    case Opcode::kView: return View(i, m);
-    case Opcode::kMaxPool: return MaxPool(i, m);
-    case Opcode::kMaxPoolAdjoint: return MaxPoolAdjoint(i, m);
-    case Opcode::kAveragePool: return AveragePool(i, m);
-    case Opcode::kAveragePoolAdjoint: return AveragePoolAdjoint(i, m);
-    case Opcode::kShortcut: return Shortcut(i, m);
-    case Opcode::kShortcutAdjoint: return ShortcutAdjoint(i, m);
-    case Opcode::kSoftmaxLoss: return SoftmaxLoss(i, m);
-    case Opcode::kFilterGradient: return FilterGradient(i, m);
-    case Opcode::kScalarGradient: return ScalarGradient(i, m);
-    case Opcode::kChannelGradient: return ChannelGradient(i, m);
+    case Opcode::kAnalysis:
+      return Analysis(i, m);
+    case Opcode::kSynthesis:
+      return Synthesis(i, m);
+    case Opcode::kPointwise:
+      return Pointwise(i, m);
+    case Opcode::kMask:
+      return Mask(i, m);
+    case Opcode::kMoments:
+      return Moments(i, m);
+    case Opcode::kNormalise:
+      return Normalise(i, m);
+    case Opcode::kNormaliseSums:
+      return NormaliseSums(i, m);
+    case Opcode::kNormaliseAdjoint:
+      return NormaliseAdjoint(i, m);
+    case Opcode::kJoin:
+      return Join(i, m);
+    case Opcode::kView:
+      return View(i, m);
+    case Opcode::kMaxPool:
+      return MaxPool(i, m);
+    case Opcode::kMaxPoolAdjoint:
+      return MaxPoolAdjoint(i, m);
+    case Opcode::kAveragePool:
+      return AveragePool(i, m);
+    case Opcode::kAveragePoolAdjoint:
+      return AveragePoolAdjoint(i, m);
+    case Opcode::kShortcut:
+      return Shortcut(i, m);
+    case Opcode::kShortcutAdjoint:
+      return ShortcutAdjoint(i, m);
+    case Opcode::kSoftmaxLoss:
+      return SoftmaxLoss(i, m);
+    case Opcode::kFilterGradient:
+      return FilterGradient(i, m);
+    case Opcode::kScalarGradient:
+      return ScalarGradient(i, m);
+    case Opcode::kChannelGradient:
+      return ChannelGradient(i, m);
   }
   Fail("the reference engine does not know this instruction");
 }

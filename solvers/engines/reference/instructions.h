@@ -31,7 +31,7 @@ struct Machine {
   int64_t batch;
   const std::vector<T>* parameters;
   const int32_t* labels;
-  std::vector<Batch<T>> values;                // by value
+  std::vector<Batch<T>> values;                 // by value
   std::vector<std::vector<double>> statistics;  // two rows of C each
   std::vector<double> gradients;
   double loss = 0;

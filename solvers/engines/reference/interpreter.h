@@ -24,15 +24,14 @@ struct ReferenceResult {
 template <typename T>
 ReferenceResult<T> RunReference(const Program& program, int64_t batch,
                                 const std::vector<std::vector<T>>& inputs,
-                                const std::vector<T>& parameters,
-                                const int32_t* labels = nullptr);
+                                const std::vector<T>& parameters, const int32_t* labels = nullptr);
 
-extern template ReferenceResult<float> RunReference(
-    const Program&, int64_t, const std::vector<std::vector<float>>&,
-    const std::vector<float>&, const int32_t*);
-extern template ReferenceResult<double> RunReference(
-    const Program&, int64_t, const std::vector<std::vector<double>>&,
-    const std::vector<double>&, const int32_t*);
+extern template ReferenceResult<float> RunReference(const Program&, int64_t,
+                                                    const std::vector<std::vector<float>>&,
+                                                    const std::vector<float>&, const int32_t*);
+extern template ReferenceResult<double> RunReference(const Program&, int64_t,
+                                                     const std::vector<std::vector<double>>&,
+                                                     const std::vector<double>&, const int32_t*);
 
 }  // namespace csc
 

@@ -1,10 +1,10 @@
 #include "solvers/engines/reference/reference_engine.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "solvers/engines/reference/interpreter.h"
 
@@ -27,24 +27,20 @@ class ReferenceExecutable : public Executable {
     CheckRunArguments(program_, arguments);
     std::vector<std::vector<float>> inputs;
     for (size_t i = 0; i < arguments.inputs.size(); ++i) {
-      const int64_t size =
-          arguments.batch * program_.shape(program_.inputs()[i]).size();
+      const int64_t size = arguments.batch * program_.shape(program_.inputs()[i]).size();
       inputs.emplace_back(arguments.inputs[i], arguments.inputs[i] + size);
     }
-    const ReferenceResult<float> result = RunReference<float>(
-        program_, arguments.batch, inputs, parameters_, arguments.labels);
+    const ReferenceResult<float> result =
+        RunReference<float>(program_, arguments.batch, inputs, parameters_, arguments.labels);
     for (size_t i = 0; i < result.outputs.size(); ++i) {
       if (arguments.outputs[i] == nullptr) continue;
-      std::copy(result.outputs[i].begin(), result.outputs[i].end(),
-                arguments.outputs[i]);
+      std::copy(result.outputs[i].begin(), result.outputs[i].end(), arguments.outputs[i]);
     }
     if (arguments.gradients != nullptr) {
-      std::copy(result.gradients.begin(), result.gradients.end(),
-                arguments.gradients);
+      std::copy(result.gradients.begin(), result.gradients.end(), arguments.gradients);
     }
     if (arguments.statistics != nullptr) {
-      std::copy(result.statistics.begin(), result.statistics.end(),
-                arguments.statistics);
+      std::copy(result.statistics.begin(), result.statistics.end(), arguments.statistics);
     }
     if (arguments.loss != nullptr) *arguments.loss = result.loss;
     if (arguments.correct != nullptr) *arguments.correct = result.correct;
@@ -55,8 +51,7 @@ class ReferenceExecutable : public Executable {
   }
 
   std::string Describe() const override {
-    return fmt::format("plain loops, {} instructions\n",
-                       program_.instructions().size());
+    return fmt::format("plain loops, {} instructions\n", program_.instructions().size());
   }
 
  private:
@@ -79,8 +74,6 @@ class ReferenceEngine : public Engine {
 
 }  // namespace
 
-std::unique_ptr<Engine> MakeReferenceEngine() {
-  return std::make_unique<ReferenceEngine>();
-}
+std::unique_ptr<Engine> MakeReferenceEngine() { return std::make_unique<ReferenceEngine>(); }
 
 }  // namespace csc
