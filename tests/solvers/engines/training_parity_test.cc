@@ -1,0 +1,182 @@
+// Whole training programs, gradients included, on every engine, against the
+// reference in double precision.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+
+#include "solvers/engines/registry.h"
+#include "solvers/error.h"
+#include "tests/solvers/compare.h"
+#include "tests/solvers/gradients.h"
+#include "tests/solvers/kinks.h"
+#include "tests/solvers/random.h"
+#include "tests/solvers/random_layer.h"
+#include "tests/solvers/run.h"
+
+namespace csc::test {
+namespace {
+
+// A value this close to a kink may fall to its other side in float.
+constexpr double kLeastMargin = 2e-5;
+// A program whose results move by more than this where only its values are
+// rounded to float says nothing about an engine.
+constexpr double kWellConditioned = kEngineTolerance / 10;
+// Gradients of one parameter may cancel to almost nothing, most of all those of
+// a single number summed over everything, as a step before a normalisation:
+// errors are measured against at least this part of the largest gradient.
+constexpr double kCancellation = 1e-2;
+constexpr double kScalarCancellation = 1e-1;
+
+struct TrainingCase {
+  std::string description;
+  Program program;
+  Work work;
+  ReferenceResult<double> expected;
+};
+
+std::vector<double> Part(const std::vector<double>& all, int64_t first, int64_t count) {
+  return {all.begin() + first, all.begin() + first + count};
+}
+std::vector<float> Part(const std::vector<float>& all, int64_t first, int64_t count) {
+  return {all.begin() + first, all.begin() + first + count};
+}
+
+::testing::AssertionResult GradientsClose(const Program& program, const std::vector<float>& actual,
+                                          const std::vector<double>& expected, double tolerance) {
+  const double largest = LargestMagnitude(expected);
+  for (const ParameterInfo& info : program.parameters()) {
+    const double least = (info.size() == 1 ? kScalarCancellation : kCancellation) * largest;
+    const auto close = CloseTo(Part(actual, info.offset, info.size()),
+                               Part(expected, info.offset, info.size()), tolerance, least);
+    if (!close) {
+      return ::testing::AssertionFailure() << "gradient of " << info.name << " "
+                                           << ToString(info.dims) << ": " << close.message();
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+// Where each statistic's two rows begin.
+std::vector<int64_t> FirstOfStatistics(const Program& program) {
+  std::vector<int64_t> first = {0};
+  for (int64_t channels : program.statistics()) first.push_back(first.back() + 2 * channels);
+  return first;
+}
+
+// Means and variances; the other statistics are the adjoint's own business.
+::testing::AssertionResult MomentsClose(const Program& program, const std::vector<float>& actual,
+                                        const std::vector<double>& expected, double tolerance) {
+  const std::vector<int64_t> first = FirstOfStatistics(program);
+  for (const Instruction& i : program.instructions()) {
+    if (i.op != Opcode::kMoments) continue;
+    const int64_t c = program.statistics()[i.statistic];
+    const int64_t means = first[i.statistic];
+    const auto variances = Part(expected, means + c, c);
+    for (int row = 0; row < 2; ++row) {
+      const auto close =
+          CloseTo(Part(actual, means + row * c, c), Part(expected, means + row * c, c), tolerance,
+                  row == 0 ? std::sqrt(LargestMagnitude(variances)) : 0);
+      if (!close) {
+        return ::testing::AssertionFailure()
+               << (row == 0 ? "means" : "variances") << " of statistic " << i.statistic << ": "
+               << close.message();
+      }
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+// Whether every normalised channel varies enough to be normalised: where it
+// hardly does, rounding is what is blown up.
+bool VariesEverywhere(const Program& program, const std::vector<double>& statistics) {
+  const std::vector<int64_t> first = FirstOfStatistics(program);
+  bool varies = true;
+  for (const Instruction& i : program.instructions()) {
+    if (i.op != Opcode::kMoments) continue;
+    const int64_t channels = program.statistics()[i.statistic];
+    const double* means = statistics.data() + first[i.statistic];
+    for (int64_t c = 0; c < channels; ++c) {
+      varies = varies && means[channels + c] > 1e-3 * std::max(means[c] * means[c], 1e-1);
+    }
+  }
+  return varies;
+}
+
+// A random network and data for it; nothing where float cannot tell their
+// results from those of their neighbours.
+std::optional<TrainingCase> Draw(Random* random, bool normalise) {
+  LayerStyle style;
+  style.away_from_kinks = true;
+  style.normalise = normalise;
+  const std::vector<LayerCase> layers = RandomNetwork(random, style);
+  BuildOptions options;
+  options.normalise = normalise;
+  options.epsilon = random->Pick({1e-5, 1e-3});
+  const Program forward = NetworkProgram(layers, options);
+  TrainingCase c{forward.ToString(), WithSoftmaxLoss(forward), {}, {}};
+  const int64_t classes = forward.shape(forward.outputs()[0]).channels;
+  const int64_t batch = normalise ? random->Int(3, 9) : random->Int(1, 9);
+  c.work = RandomWork(random, c.program, Flatten(layers), batch, classes);
+  if (KinkMargin(forward, c.work) < kLeastMargin) return std::nullopt;
+  c.expected = RunInDouble(c.program, c.work);
+  if (!VariesEverywhere(c.program, c.expected.statistics)) return std::nullopt;
+  const ReferenceResult<float> rounded =
+      RunReference<float>(c.program, batch, c.work.inputs, c.work.parameters, c.work.labels.data());
+  if (!GradientsClose(c.program, rounded.gradients, c.expected.gradients, kWellConditioned) ||
+      !CloseTo(rounded.outputs[0], c.expected.outputs[0], kWellConditioned) ||
+      !MomentsClose(c.program, rounded.statistics, c.expected.statistics, kWellConditioned)) {
+    return std::nullopt;
+  }
+  return c;
+}
+
+class TrainingParity : public ::testing::TestWithParam<std::string> {
+ protected:
+  void ExpectParity(int count, bool normalise) {
+    const Engine& engine = FindEngine(GetParam());
+    const auto pool = MakeThreadPool(2);
+    int compared = 0, declined = 0;
+    ForEachSeed(count, [&](Random* random) {
+      std::optional<TrainingCase> c;
+      for (int attempt = 0; attempt < 30 && !c; ++attempt) c = Draw(random, normalise);
+      if (!c) return;
+      Executor* executor = random->Chance(0.5) ? pool.get() : nullptr;
+      Results actual;
+      try {
+        actual = RunOn(engine, c->program, c->work, {}, executor);
+      } catch (const EngineDeclined& reason) {
+        if (++declined == 1) RecordProperty("declined", reason.what());
+        return;
+      }
+      ++compared;
+      SCOPED_TRACE("batch " + std::to_string(c->work.batch) + " of\n" + c->description);
+      EXPECT_TRUE(CloseTo(actual.outputs[0], c->expected.outputs[0])) << "logits";
+      EXPECT_TRUE(
+          GradientsClose(c->program, actual.gradients, c->expected.gradients, kEngineTolerance));
+      EXPECT_TRUE(
+          MomentsClose(c->program, actual.statistics, c->expected.statistics, kEngineTolerance));
+      EXPECT_NEAR(actual.loss, c->expected.loss, kEngineTolerance);
+      EXPECT_EQ(actual.correct, c->expected.correct);
+    });
+    if (!::testing::Test::HasFailure()) {
+      EXPECT_GE(compared, count * 9 / 10)
+          << "too few cases were compared: " << declined << " declined, the rest ill-conditioned";
+    }
+  }
+};
+
+TEST_P(TrainingParity, HoldsForNetworks) { ExpectParity(150, /*normalise=*/false); }
+
+TEST_P(TrainingParity, HoldsForNetworksWithBatchStatistics) {
+  ExpectParity(150, /*normalise=*/true);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, TrainingParity, ::testing::ValuesIn(PresentEngines()),
+                         EngineTestName);
+
+}  // namespace
+}  // namespace csc::test
