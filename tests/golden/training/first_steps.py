@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+"""Makes first_steps.csv: the first ten training steps of small networks, computed without any of this project's code.
+
+Layers are written from the layer contract with PyTorch's own convolutions; gradients are PyTorch's automatic ones, in
+double precision. The random numbers, the order of the samples, augmentation, gradient descent, batch statistics and the
+evaluation after the last step are repeated here from their descriptions. Needs torch (2.15 was used):
+
+    python3 first_steps.py ../../../training/data/digits.csv.gz > first_steps.csv
+"""
+
+import gzip
+import math
+import sys
+
+import torch
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+MASK = (1 << 64) - 1
+GOLDEN = 0x9E3779B97F4A7C15
+PARAMETERS, ORDER, AUGMENTATION = 1, 2, 3  # what random numbers are for
+SEED, TRAIN, TEST, BATCH, STEPS = 7, 40, 20, 16, 10
+EPSILON = 1e-5
+
+
+# ---- random numbers -------------------------------------------------------------------------------------------------
+
+
+def mix(x):
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+    return x ^ (x >> 31)
+
+
+class Random:
+    def __init__(self, stream, *key):
+        self.state = mix((SEED + GOLDEN) & MASK)
+        for part in (stream,) + key:
+            self.state = mix(((self.state ^ part) + GOLDEN) & MASK)
+
+    def next(self):
+        self.state = (self.state + GOLDEN) & MASK
+        return mix(self.state)
+
+    def below(self, n):
+        return ((self.next() >> 32) * n) >> 32
+
+    def normal(self):
+        return (2 * sum(self.next() >> 32 for _ in range(12)) - 12 * 0xFFFFFFFF) / 2.0**33
+
+
+def permutation(epoch, n):
+    order = list(range(n))
+    random = Random(ORDER, epoch)
+    for i in range(n, 1, -1):
+        j = random.below(i)
+        order[i - 1], order[j] = order[j], order[i - 1]
+    return order
+
+
+# ---- images ---------------------------------------------------------------------------------------------------------
+
+
+def load(path):
+    rows = [[int(v) for v in line.split(",")] for line in gzip.open(path, "rt")]
+    train = [row for i, row in enumerate(rows) if i % 5 != 4]
+    test = [row for i, row in enumerate(rows) if i % 5 == 4]
+
+    def pick(rows, count):
+        rows = [rows[i * len(rows) // count] for i in range(count)]
+        images = torch.tensor([row[:64] for row in rows]).reshape(-1, 1, 8, 8) / 16.0
+        return images.to(torch.float64), torch.tensor([row[64] for row in rows])
+
+    return pick(train, TRAIN), pick(test, TEST)
+
+
+def translate(image, epoch, index):
+    random = Random(AUGMENTATION, epoch, index)
+    down, right = random.below(3) - 1, random.below(3) - 1
+    return F.pad(image, (1, 1, 1, 1))[:, 1 + down : 9 + down, 1 + right : 9 + right]
+
+
+# ---- layers ---------------------------------------------------------------------------------------------------------
+
+
+class Net:
+    """Parameters in the order in which the network's layers ask for them."""
+
+    def __init__(self, batch_norm):
+        self.batch_norm = batch_norm
+        self.parameters, self.decayed, self.running = [], [], []
+        self.made = False
+
+    def restart(self, training):
+        self.training, self.next_parameter, self.next_moments = training, 0, 0
+
+    def parameter(self, dims, deviation=0.0, constant=0.0, filters=False):
+        if not self.made:
+            random = Random(PARAMETERS, len(self.parameters))
+            n = math.prod(dims)
+            values = [deviation * random.normal() if deviation else constant for _ in range(n)]
+            # The program keeps float32 parameters.
+            tensor = torch.tensor(values, dtype=torch.float32).double().reshape(dims)
+            self.parameters.append(tensor.requires_grad_())
+            self.decayed.append(filters)
+        self.next_parameter += 1
+        return self.parameters[self.next_parameter - 1]
+
+    def filters(self, m, c, k, scale):
+        return self.parameter([m, c, k, k], scale / math.sqrt(c * k * k), filters=True)
+
+    def normalise(self, u):
+        """Batch normalisation without its affine part."""
+        if not self.batch_norm:
+            return u
+        if len(self.running) == self.next_moments:
+            self.running.append((torch.zeros(u.shape[1]), torch.ones(u.shape[1])))
+        mean, variance = self.running[self.next_moments]
+        if self.training:
+            mean, variance = u.mean((0, 2, 3)), u.var((0, 2, 3), unbiased=False)
+            count = u.numel() / u.shape[1]
+            batch = (mean.detach(), variance.detach() * count / (count - 1))
+            self.running[self.next_moments] = tuple(
+                r + 0.1 * (b - r) for r, b in zip(self.running[self.next_moments], batch)
+            )
+        self.next_moments += 1
+        return (u - per_channel(mean)) / torch.sqrt(per_channel(variance) + EPSILON)
+
+
+def per_channel(v):
+    return v.reshape(1, -1, 1, 1)
+
+
+def relu(x):
+    return torch.clamp(x, min=0)
+
+
+def momentum_factors():
+    t = 1.0
+    while True:
+        following = (1 + math.sqrt(1 + 4 * t * t)) / 2
+        yield (t - 1) / following
+        t = following
+
+
+def msd_csc(net, x, w, dilation, unfolding, scale):
+    c = x.shape[1]
+    filters = net.filters(w, c, 3, scale)
+    b = net.parameter([c + w])
+    step = net.parameter([1], constant=1.0)
+    a = net.parameter([c + w], constant=1.0) if net.batch_norm else torch.ones(c + w)
+
+    def prox(u):
+        # Identity and new channels are normalised one after the other, which for a normalisation by channel is the same
+        # as together; their running statistics are kept apart.
+        u = torch.cat([net.normalise(u[:, :c]), net.normalise(u[:, c:])], 1)
+        return relu(per_channel(a) * u - per_channel(b))
+
+    def analysis(image):
+        return F.conv2d(image, filters, padding=dilation, dilation=dilation)
+
+    code = prox(step * torch.cat([x, analysis(x)], 1))
+    previous = code
+    for _, factor in zip(range(unfolding), momentum_factors()):
+        z = code + factor * (code - previous)
+        r = z[:, :c] + F.conv_transpose2d(z[:, c:], filters, padding=dilation, dilation=dilation) - x
+        previous = code
+        code = prox(z - step * torch.cat([r, analysis(r)], 1))
+    return code
+
+
+def threshold(net, x, m, k, stride, pad, scale):
+    filters = net.filters(m, x.shape[1], k, scale)
+    b = net.parameter([m])
+    a = net.parameter([m], constant=1.0) if net.batch_norm else torch.ones(m)
+    u = net.normalise(F.conv2d(x, filters, stride=stride, padding=pad))
+    return relu(per_channel(a) * u - per_channel(b))
+
+
+def res_csc(net, x, m, stride, scale):
+    f1 = net.filters(m, x.shape[1], 3, scale)
+    b1 = net.parameter([m])
+    f2 = net.filters(m, m, 3, scale)
+    b2 = net.parameter([m])
+    step = net.parameter([1], constant=-0.1)
+    a1 = net.parameter([m], constant=1.0) if net.batch_norm else torch.ones(m)
+    a2 = net.parameter([m], constant=1.0) if net.batch_norm else torch.ones(m)
+    h = relu(per_channel(a1) * net.normalise(F.conv2d(x, f1, stride=stride, padding=1)) - per_channel(b1))
+    s = x[:, :, ::stride, ::stride]
+    s = F.pad(s, (0, 0, 0, 0, 0, m - s.shape[1]))
+    u = F.conv2d(h + step * F.conv_transpose2d(s, f2, padding=1), f2, padding=1)
+    return relu(per_channel(a2) * net.normalise(u) + s - per_channel(b2))
+
+
+def ml_csc(net, x, widths, unfolding, scale):
+    layers, channels = [], x.shape[1]
+    for m in widths:
+        layers.append((net.filters(m, channels, 4, scale), net.parameter([m]), net.parameter([1], constant=1.0)))
+        channels = m
+
+    def analysis(f, image):
+        return F.conv2d(image, f, stride=2, padding=1)
+
+    def synthesis(f, code):
+        return F.conv_transpose2d(code, f, stride=2, padding=1)
+
+    codes = [x]
+    for f, b, c in layers:
+        codes.append(relu(c * analysis(f, codes[-1]) - per_channel(b)))
+    previous = codes[-1]
+    for _, factor in zip(range(unfolding), momentum_factors()):
+        estimates = [None] * len(layers) + [codes[-1] + factor * (codes[-1] - previous)]
+        previous = codes[-1]
+        for i in range(len(layers), 0, -1):
+            estimates[i - 1] = synthesis(layers[i - 1][0], estimates[i])
+        for i, (f, b, c) in enumerate(layers, 1):
+            r = estimates[i - 1] - codes[i - 1]
+            codes[i] = relu(estimates[i] - c * analysis(f, r) - per_channel(b))
+    return codes[-1]
+
+
+def classify(net, x):
+    k, c, h, w = 10, *x.shape[1:]
+    weights = net.parameter([k, c, h, w], 1 / math.sqrt(c * h * w), filters=True)
+    b = net.parameter([k])
+    return F.conv2d(x, weights).flatten(1) + b
+
+
+# ---- networks: the names and options are those of the training program ----------------------------------------------
+
+
+def msd_network(depth, width, unfolding):
+    def forward(net, x):
+        for i in range(depth):
+            x = msd_csc(net, x, width, i % 3 + 1, unfolding, 0.1)
+            if i + 1 in (depth // 3, 2 * depth // 3):
+                x = F.max_pool2d(x, 2)
+        return classify(net, x.mean((2, 3), keepdim=True))
+
+    return forward
+
+
+def res_network(net, x):
+    x = threshold(net, x, 4, 3, 1, 1, math.sqrt(2))
+    for stage, m in enumerate((4, 8, 16)):
+        x = res_csc(net, x, m, 2 if stage else 1, math.sqrt(2))
+    return classify(net, x.mean((2, 3), keepdim=True))
+
+
+def ml_network(net, x):
+    x = ml_csc(net, x, (2, 4, 8), 2, 1.0)
+    for m in (16, 32, 32):  # the image is down to one pixel: nothing to pool
+        x = threshold(net, x, m, 3, 1, 1, 1.0)
+    return classify(net, x)
+
+
+CASES = {
+    # name: network, batch normalisation, rate, Nesterov, weight decay, augmentation
+    "msd_csc_none": (msd_network(4, 3, 2), False, 0.05, False, 0.0, False),
+    "msd_csc_batch": (msd_network(3, 3, 3), True, 0.05, False, 0.01, True),
+    "res_csc_batch": (res_network, True, 0.1, True, 1e-4, True),
+    "ml_csc_none": (ml_network, False, 0.05, True, 0.0, False),
+}
+
+
+def run(name, train, test):
+    forward, batch_norm, rate, nesterov, decay, augment = CASES[name]
+    net = Net(batch_norm)
+    net.restart(True)
+    with torch.no_grad():
+        forward(net, train[0][:1].expand(2, -1, -1, -1))  # makes the parameters
+    net.made, net.running = True, []
+    velocity = [torch.zeros_like(p) for p in net.parameters]
+    per_epoch = -(-TRAIN // BATCH)
+    for step in range(STEPS):
+        epoch, begin = step // per_epoch, step % per_epoch * BATCH
+        indices = permutation(epoch, TRAIN)[begin : begin + BATCH]
+        images = train[0][indices]
+        if augment:
+            images = torch.stack([translate(image, epoch, i) for image, i in zip(images, indices)])
+        net.restart(True)
+        loss = F.cross_entropy(forward(net, images), train[1][indices])
+        yield step + 1, loss.item()
+        gradients = torch.autograd.grad(loss, net.parameters)
+        with torch.no_grad():
+            for p, v, g, filters in zip(net.parameters, velocity, gradients, net.decayed):
+                d = g + (decay if filters else 0.0) * p
+                v.mul_(0.9).add_(d)
+                p -= rate * (d + 0.9 * v if nesterov else v)
+    net.restart(False)
+    with torch.no_grad():
+        yield "test", F.cross_entropy(forward(net, test[0]), test[1]).item()
+
+
+def main():
+    train, test = load(sys.argv[1])
+    print("case,step,loss")
+    for name in CASES:
+        for step, loss in run(name, train, test):
+            print(f"{name},{step},{loss:.9f}")
+
+
+if __name__ == "__main__":
+    main()
