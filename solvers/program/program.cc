@@ -252,7 +252,13 @@ ValueId Program::View(ValueId x, int64_t first_channel, int64_t channels) {
 namespace {
 
 Shape PooledShape(const Shape& in, const Geometry& geometry) {
-  Validate(geometry);
+  // No filter limits the window: a global average takes one of the image's size.
+  Geometry of_strides = geometry;
+  of_strides.kernel = {1, 1};
+  Validate(of_strides);
+  Require(geometry.kernel[0] >= 1 && geometry.kernel[1] >= 1,
+          "a pooling window of {} x {}: at least 1 x 1 expected", geometry.kernel[0],
+          geometry.kernel[1]);
   Require(geometry.dilations == std::array<int64_t, 2>{1, 1} &&
               geometry.pads == std::array<int64_t, 4>{0, 0, 0, 0},
           "pooling takes neither dilations nor pads: found {}", ToString(geometry));
