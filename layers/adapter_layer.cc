@@ -1,9 +1,9 @@
 #include "layers/adapter_layer.h"
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <limits>
-
-#include <fmt/format.h>
 
 #include "layers/guard.h"
 #include "layers/layer_params.h"
@@ -17,9 +17,7 @@ namespace {
 
 using cv::dnn::MatShape;
 
-Dims DimsOf(const cv::Mat& mat) {
-  return Dims(mat.size.p, mat.size.p + mat.dims);
-}
+Dims DimsOf(const cv::Mat& mat) { return Dims(mat.size.p, mat.size.p + mat.dims); }
 
 std::vector<Dims> DimsOf(const std::vector<MatShape>& shapes) {
   std::vector<Dims> dims;
@@ -40,12 +38,11 @@ bool HasZero(const Dims& dims) {
 MatShape ToMatShape(const Dims& dims) {
   constexpr int64_t kMost = std::numeric_limits<int>::max();
   for (int64_t dim : dims) {
-    Require(dim <= kMost, "the output has sizes {}: at most {} each expected",
-            ToString(dims), kMost);
+    Require(dim <= kMost, "the output has sizes {}: at most {} each expected", ToString(dims),
+            kMost);
   }
   const int64_t count = NumElements(dims);
-  Require(count <= kMost,
-          "the output has sizes {}, {} elements: at most {} expected",
+  Require(count <= kMost, "the output has sizes {}, {} elements: at most {} expected",
           ToString(dims), count, kMost);
   return MatShape(dims.begin(), dims.end());
 }
@@ -61,18 +58,14 @@ void RequireOutputMemory(const std::vector<Dims>& outputs) {
 
 // Whether the memory between the first and the last element is shared in part.
 bool Overlap(const cv::Mat& a, const cv::Mat& b) {
-  const auto end = [](const cv::Mat& m) {
-    return m.ptr() + m.step.p[0] * m.size.p[0];
-  };
+  const auto end = [](const cv::Mat& m) { return m.ptr() + m.step.p[0] * m.size.p[0]; };
   return a.ptr() < end(b) && b.ptr() < end(a);
 }
 
-bool SameConstants(const std::vector<cv::Mat>& a,
-                   const std::vector<cv::Mat>& b) {
+bool SameConstants(const std::vector<cv::Mat>& a, const std::vector<cv::Mat>& b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i].data != b[i].data || a[i].size != b[i].size ||
-        a[i].type() != b[i].type()) {
+    if (a[i].data != b[i].data || a[i].size != b[i].size || a[i].type() != b[i].type()) {
       return false;
     }
   }
@@ -95,8 +88,7 @@ bool AdapterLayer::supportBackend(int backend_id) {
   return backend_id == cv::dnn::DNN_BACKEND_OPENCV;
 }
 
-bool AdapterLayer::getMemoryShapes(const std::vector<MatShape>& inputs,
-                                   int required_outputs,
+bool AdapterLayer::getMemoryShapes(const std::vector<MatShape>& inputs, int required_outputs,
                                    std::vector<MatShape>& outputs,
                                    std::vector<MatShape>& internals) const {
   return Guard(where_, [&] {
@@ -110,7 +102,7 @@ bool AdapterLayer::getMemoryShapes(const std::vector<MatShape>& inputs,
 }
 
 int64_t AdapterLayer::getFLOPS(const std::vector<MatShape>& inputs,
-                                 const std::vector<MatShape>&) const {
+                               const std::vector<MatShape>&) const {
   return Guard(where_, [&]() -> int64_t {
     const std::vector<Dims> dims = DimsOf(inputs);
     CheckedOutputs(dims);
@@ -124,8 +116,7 @@ int64_t AdapterLayer::getFLOPS(const std::vector<MatShape>& inputs,
   });
 }
 
-void AdapterLayer::finalize(cv::InputArrayOfArrays inputs_array,
-                            cv::OutputArrayOfArrays) {
+void AdapterLayer::finalize(cv::InputArrayOfArrays inputs_array, cv::OutputArrayOfArrays) {
   Guard(where_, [&] {
     std::vector<cv::Mat> inputs;
     inputs_array.getMatVector(inputs);
@@ -162,23 +153,21 @@ void AdapterLayer::CheckInputs(const std::vector<cv::Mat>& inputs) const {
   for (size_t i = 0; i < inputs.size(); ++i) {
     const cv::Mat& input = inputs[i];
     const std::string found = fmt::format("input {} is {}", i, Show(input));
-    Require(input.dims == 4 && input.type() == CV_32F,
-            "{}: [N, C, H, W] of CV_32F expected", found);
+    Require(input.dims == 4 && input.type() == CV_32F, "{}: [N, C, H, W] of CV_32F expected",
+            found);
     Require(!HasZero(DimsOf(input)), "{}: sizes of at least 1 expected", found);
   }
 }
 
-std::vector<Dims> AdapterLayer::CheckedOutputs(
-    const std::vector<Dims>& inputs) const {
+std::vector<Dims> AdapterLayer::CheckedOutputs(const std::vector<Dims>& inputs) const {
   Require(!inputs.empty(),
           "no run-time input found: all inputs of this node are constants (or "
           "missing), 1 run-time input expected");
   Require(static_cast<int>(inputs.size()) <= max_inputs_,
-          "{} run-time inputs found: {}{} expected (all others constant)",
-          inputs.size(), max_inputs_ > 1 ? "1 or " : "", max_inputs_);
+          "{} run-time inputs found: {}{} expected (all others constant)", inputs.size(),
+          max_inputs_ > 1 ? "1 or " : "", max_inputs_);
   for (size_t i = 0; i < inputs.size(); ++i) {
-    Require(inputs[i].size() == 4,
-            "input {} has sizes {}: [N, C, H, W] expected", i,
+    Require(inputs[i].size() == 4, "input {} has sizes {}: [N, C, H, W] expected", i,
             ToString(inputs[i]));
   }
   return OutputDimsFor(inputs);
@@ -217,19 +206,16 @@ void AdapterLayer::EnsurePrepared(const std::vector<Dims>& inputs) {
   Publish(prepared_);
 }
 
-void AdapterLayer::RunOn(const std::vector<cv::Mat>& inputs,
-                         std::vector<cv::Mat>* outputs) {
+void AdapterLayer::RunOn(const std::vector<cv::Mat>& inputs, std::vector<cv::Mat>* outputs) {
   std::vector<Dims> dims;
   for (const cv::Mat& input : inputs) dims.push_back(DimsOf(input));
   const std::vector<Dims> expected = CheckedOutputs(dims);
-  Require(outputs->size() == expected.size(),
-          "{} output arrays found: {} expected", outputs->size(),
-          expected.size());
+  Require(outputs->size() == expected.size(), "{} output arrays found: {} expected",
+          outputs->size(), expected.size());
   for (size_t i = 0; i < expected.size(); ++i) {
     const cv::Mat& output = (*outputs)[i];
     Require(DimsOf(output) == expected[i] && output.type() == CV_32F,
-            "output {} is {}: {} of CV_32F expected", i, Show(output),
-            ToString(expected[i]));
+            "output {} is {}: {} of CV_32F expected", i, Show(output), ToString(expected[i]));
   }
   if (!IsPreparedFor(dims)) {
     RequireOutputMemory(expected);

@@ -10,10 +10,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <opencv2/dnn.hpp>
 #include <string>
 #include <vector>
-
-#include <opencv2/dnn.hpp>
 
 #include "layers/engine_choice.h"
 #include "solvers/engines/engine.h"
@@ -29,26 +28,22 @@ class AdapterLayer : public cv::dnn::Layer {
  public:
   // `op` is the operator's name without domain. A layer has 1 to `max_inputs`
   // run-time inputs, all of them [N, C, H, W].
-  AdapterLayer(const std::string& op, int max_inputs,
-               const cv::dnn::LayerParams& params);
+  AdapterLayer(const std::string& op, int max_inputs, const cv::dnn::LayerParams& params);
 
   // Only OpenCV's own back-end: the engines are chosen by CSC_ENGINE.
   bool supportBackend(int backend_id) override;
 
   // Gives all outputs, however few are asked for, and zero for a size that
   // depends on one not known yet (zero). Never in place.
-  bool getMemoryShapes(
-      const std::vector<cv::dnn::MatShape>& inputs, int required_outputs,
-      std::vector<cv::dnn::MatShape>& outputs,
-      std::vector<cv::dnn::MatShape>& internals) const override;
+  bool getMemoryShapes(const std::vector<cv::dnn::MatShape>& inputs, int required_outputs,
+                       std::vector<cv::dnn::MatShape>& outputs,
+                       std::vector<cv::dnn::MatShape>& internals) const override;
 
   // Of the whole batch; 0 while a size is not known.
-  int64_t getFLOPS(
-      const std::vector<cv::dnn::MatShape>& inputs,
-      const std::vector<cv::dnn::MatShape>& outputs) const override;
+  int64_t getFLOPS(const std::vector<cv::dnn::MatShape>& inputs,
+                   const std::vector<cv::dnn::MatShape>& outputs) const override;
 
-  void finalize(cv::InputArrayOfArrays inputs,
-                cv::OutputArrayOfArrays outputs) override;
+  void finalize(cv::InputArrayOfArrays inputs, cv::OutputArrayOfArrays outputs) override;
   void forward(cv::InputArrayOfArrays inputs, cv::OutputArrayOfArrays outputs,
                cv::OutputArrayOfArrays internals) override;
 
@@ -56,14 +51,12 @@ class AdapterLayer : public cv::dnn::Layer {
   // ---- what an operator adds; all may throw Error ----
 
   // Sizes of all outputs for NCHW inputs, of which some sizes may be zero.
-  virtual std::vector<Dims> OutputDimsFor(
-      const std::vector<Dims>& inputs) const = 0;
+  virtual std::vector<Dims> OutputDimsFor(const std::vector<Dims>& inputs) const = 0;
   // FLOPs of one image; all sizes are known.
   virtual int64_t FlopsFor(const std::vector<Dims>& inputs) const = 0;
   // Reads the constants from `blobs` and prepares for inputs of these channels,
   // heights and widths. Returns what implements it, one line an instruction.
-  virtual std::string Prepare(const Engine& engine,
-                              const std::vector<Dims>& inputs) = 0;
+  virtual std::string Prepare(const Engine& engine, const std::vector<Dims>& inputs) = 0;
   // Sizes the workspace for runs of `batch` images.
   virtual void Reserve(int64_t batch, int workers) {}
   virtual void Run(int64_t batch, const std::vector<const float*>& inputs,

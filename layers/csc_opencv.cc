@@ -1,8 +1,8 @@
 #include "layers/csc_opencv.h"
 
-#include <string>
-
 #include <fmt/format.h>
+
+#include <string>
 
 #include "layers/engine_choice.h"
 #include "layers/registration.h"
@@ -52,8 +52,8 @@ const char* csc_engines(void) {
   Try([] {
     text.clear();
     for (const csc::EngineInfo& info : csc::KnownEngines()) {
-      text += fmt::format("{}\t{}\t{}\n", info.name,
-                          info.present ? "present" : "absent", info.detail);
+      text +=
+          fmt::format("{}\t{}\t{}\n", info.name, info.present ? "present" : "absent", info.detail);
     }
   });
   return text.c_str();
@@ -77,9 +77,8 @@ const char* csc_report(void) {
   Try([] {
     text.clear();
     for (const auto& prepared : csc::PreparedLayers()) {
-      text += fmt::format("{}\t{}\t{}\t{}\t{}\n", prepared->layer, prepared->op,
-                          prepared->input, prepared->engine,
-                          prepared->runs.load());
+      text += fmt::format("{}\t{}\t{}\t{}\t{}\n", prepared->layer, prepared->op, prepared->input,
+                          prepared->engine, prepared->runs.load());
     }
   });
   return text.c_str();

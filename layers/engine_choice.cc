@@ -1,12 +1,12 @@
 #include "layers/engine_choice.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <sstream>
-
-#include <fmt/format.h>
 
 #include "solvers/engines/registry.h"
 
@@ -68,17 +68,15 @@ void Publish(const std::shared_ptr<PreparedLayer>& prepared) {
     State& state = TheState();
     const std::lock_guard<std::mutex> lock(state.mutex);
     auto& all = state.prepared;
-    all.erase(std::remove_if(all.begin(), all.end(),
-                             [](const auto& p) { return p.expired(); }),
+    all.erase(std::remove_if(all.begin(), all.end(), [](const auto& p) { return p.expired(); }),
               all.end());
     all.push_back(prepared);
   }
   const int verbosity = Verbosity();
   if (verbosity < 1) return;
-  std::string text = fmt::format(
-      "csc: layer \"{}\" ({}), input {}, engine {}: {}\n", prepared->layer,
-      prepared->op, prepared->input, prepared->engine,
-      Summary(prepared->detail));
+  std::string text =
+      fmt::format("csc: layer \"{}\" ({}), input {}, engine {}: {}\n", prepared->layer,
+                  prepared->op, prepared->input, prepared->engine, Summary(prepared->detail));
   if (verbosity > 1) {
     std::istringstream lines(prepared->detail);
     for (std::string line; std::getline(lines, line);) {

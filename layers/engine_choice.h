@@ -29,7 +29,7 @@ const Engine& ChosenEngine();
 struct PreparedLayer {
   std::string layer;
   std::string op;
-  std::string input;   // sizes
+  std::string input;  // sizes
   std::string engine;
   std::string detail;  // what implements it, one line an instruction
   std::atomic<int64_t> runs{0};

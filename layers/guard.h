@@ -4,19 +4,17 @@
 #define CSC_LAYERS_GUARD_H_
 
 #include <new>
+#include <opencv2/core.hpp>
 #include <stdexcept>
 #include <string>
 #include <utility>
-
-#include <opencv2/core.hpp>
 
 #include "solvers/error.h"
 
 namespace csc {
 
 // `code` is one of cv::Error::Code.
-[[noreturn]] void ThrowCv(int code, const std::string& where,
-                          const std::string& what);
+[[noreturn]] void ThrowCv(int code, const std::string& where, const std::string& what);
 
 // Returns body(); whatever it throws leaves as cv::Exception whose message
 // begins with `where`. OpenCV's own exceptions pass as they are.

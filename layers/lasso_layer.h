@@ -21,12 +21,10 @@ class LassoLayer : public AdapterLayer {
   explicit LassoLayer(const cv::dnn::LayerParams& params);
 
  protected:
-  std::vector<Dims> OutputDimsFor(
-      const std::vector<Dims>& inputs) const override;
+  std::vector<Dims> OutputDimsFor(const std::vector<Dims>& inputs) const override;
   // As many iterations as there may be.
   int64_t FlopsFor(const std::vector<Dims>& inputs) const override;
-  std::string Prepare(const Engine& engine,
-                      const std::vector<Dims>& inputs) override;
+  std::string Prepare(const Engine& engine, const std::vector<Dims>& inputs) override;
   void Run(int64_t batch, const std::vector<const float*>& inputs,
            const std::vector<float*>& outputs, Executor* executor) override;
 

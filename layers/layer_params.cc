@@ -1,10 +1,10 @@
 #include "layers/layer_params.h"
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <cstring>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "solvers/error.h"
 
@@ -12,18 +12,14 @@ namespace csc {
 
 namespace {
 
-Dims DimsOf(const cv::Mat& mat) {
-  return Dims(mat.size.p, mat.size.p + mat.dims);
-}
+Dims DimsOf(const cv::Mat& mat) { return Dims(mat.size.p, mat.size.p + mat.dims); }
 
 // Throws for what AttributeValue cannot hold; whether an operator has such an
 // attribute, and its range, is MakeLayerSpec's to say.
 AttributeValue Convert(const std::string& name, const cv::dnn::DictValue& in) {
   const int size = in.size();
   if (in.isString()) {
-    Require(size == 1,
-            "attribute {} is a list of {} strings: one value expected", name,
-            size);
+    Require(size == 1, "attribute {} is a list of {} strings: one value expected", name, size);
     return in.get<cv::String>(0);
   }
   if (in.isInt()) {
@@ -47,8 +43,7 @@ std::string DisplayName(const std::string& name) {
   return mark == std::string::npos ? name : name.substr(mark + 1);
 }
 
-std::map<std::string, AttributeValue> ReadAttributes(
-    const cv::dnn::LayerParams& params) {
+std::map<std::string, AttributeValue> ReadAttributes(const cv::dnn::LayerParams& params) {
   std::map<std::string, AttributeValue> attributes;
   for (auto it = params.begin(); it != params.end(); ++it) {
     const std::string& name = it->first;
@@ -63,20 +58,17 @@ std::map<std::string, AttributeValue> ReadAttributes(
 
 Tensor ReadBlob(const cv::Mat& blob, const std::string& what) {
   Require(!blob.empty(), "{} is empty: float32 values expected", what);
-  Require(blob.type() == CV_32F, "{} is {}: float32 (CV_32F) expected", what,
-          Show(blob));
+  Require(blob.type() == CV_32F, "{} is {}: float32 (CV_32F) expected", what, Show(blob));
   const cv::Mat whole = blob.isContinuous() ? blob : blob.clone();
   Tensor tensor;
   tensor.dims = DimsOf(whole);
   tensor.data.resize(whole.total());
-  std::memcpy(tensor.data.data(), whole.data,
-              tensor.data.size() * sizeof(float));
+  std::memcpy(tensor.data.data(), whole.data, tensor.data.size() * sizeof(float));
   return tensor;
 }
 
 std::string Show(const cv::Mat& mat) {
-  return fmt::format("{} of {}", ToString(DimsOf(mat)),
-                     cv::typeToString(mat.type()));
+  return fmt::format("{} of {}", ToString(DimsOf(mat)), cv::typeToString(mat.type()));
 }
 
 }  // namespace csc

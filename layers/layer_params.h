@@ -4,9 +4,8 @@
 #define CSC_LAYERS_LAYER_PARAMS_H_
 
 #include <map>
-#include <string>
-
 #include <opencv2/dnn.hpp>
+#include <string>
 
 #include "solvers/network/operator.h"
 #include "solvers/tensor.h"
@@ -19,8 +18,7 @@ std::string DisplayName(const std::string& name);
 
 // The attributes of `params`, less those that the importer adds of its own
 // accord. Throws Error for values that no operator takes.
-std::map<std::string, AttributeValue> ReadAttributes(
-    const cv::dnn::LayerParams& params);
+std::map<std::string, AttributeValue> ReadAttributes(const cv::dnn::LayerParams& params);
 
 // A copy of a constant. Throws Error naming `what` unless it is a non-empty
 // array of float32.

@@ -40,15 +40,12 @@ int64_t FreeOfControlGroup() {
 
 }  // namespace
 
-int64_t AvailableMemory() {
-  return std::min(FreeOfMachine(), FreeOfControlGroup());
-}
+int64_t AvailableMemory() { return std::min(FreeOfMachine(), FreeOfControlGroup()); }
 
 void RequireMemory(int64_t bytes, const std::string& what) {
   if (bytes <= kSmall) return;
   const int64_t available = AvailableMemory();
-  Require(bytes <= available,
-          "{} takes {} MiB of memory: at most the {} MiB available expected",
+  Require(bytes <= available, "{} takes {} MiB of memory: at most the {} MiB available expected",
           what, bytes >> 20, available >> 20);
 }
 

@@ -4,19 +4,15 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/fp_control_utils.hpp>
 
 namespace csc {
 
-OpenCvExecutor::OpenCvExecutor()
-    : num_workers_(std::max(1, cv::getNumThreads())) {}
+OpenCvExecutor::OpenCvExecutor() : num_workers_(std::max(1, cv::getNumThreads())) {}
 
-void OpenCvExecutor::ParallelFor(
-    int64_t count, const std::function<void(int64_t, int)>& task) {
-  const int workers =
-      static_cast<int>(std::min<int64_t>(num_workers_, count));
+void OpenCvExecutor::ParallelFor(int64_t count, const std::function<void(int64_t, int)>& task) {
+  const int workers = static_cast<int>(std::min<int64_t>(num_workers_, count));
   if (workers <= 1) {
     for (int64_t index = 0; index < count; ++index) task(index, 0);
     return;

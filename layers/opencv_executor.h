@@ -21,9 +21,8 @@ class OpenCvExecutor : public Executor {
 
   // Workers compute with the caller's treatment of denormal numbers, so that
   // results have the same bits on any number of threads.
-  void ParallelFor(
-      int64_t count,
-      const std::function<void(int64_t index, int worker)>& task) override;
+  void ParallelFor(int64_t count,
+                   const std::function<void(int64_t index, int worker)>& task) override;
 
  private:
   const int num_workers_;

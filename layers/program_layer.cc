@@ -1,10 +1,10 @@
 #include "layers/program_layer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "layers/layer_params.h"
 #include "layers/memory.h"
@@ -20,12 +20,10 @@ std::vector<LayerSpec> ReadLayers(const std::string& op, bool is_network,
                                   const cv::dnn::LayerParams& params) {
   const auto attributes = ReadAttributes(params);
   if (!is_network) {
-    return {MakeLayerSpec(op, attributes,
-                          static_cast<int>(params.blobs.size()))};
+    return {MakeLayerSpec(op, attributes, static_cast<int>(params.blobs.size()))};
   }
   for (const auto& [name, value] : attributes) {
-    Require(name == "spec", "attribute {} is not one of Network's: spec expected",
-            name);
+    Require(name == "spec", "attribute {} is not one of Network's: spec expected", name);
   }
   const auto spec = attributes.find("spec");
   Require(spec != attributes.end(), "attribute spec is missing: a string expected");
@@ -35,14 +33,11 @@ std::vector<LayerSpec> ReadLayers(const std::string& op, bool is_network,
 }
 
 // What to call each constant in messages.
-std::vector<std::string> ConstantNames(const std::vector<LayerSpec>& layers,
-                                       bool is_network) {
+std::vector<std::string> ConstantNames(const std::vector<LayerSpec>& layers, bool is_network) {
   std::vector<std::string> names;
   for (size_t i = 0; i < layers.size(); ++i) {
     for (const std::string& name : ParameterNames(layers[i])) {
-      names.push_back(is_network ? fmt::format("layer {} ({}): {}", i,
-                                               layers[i].op, name)
-                                 : name);
+      names.push_back(is_network ? fmt::format("layer {} ({}): {}", i, layers[i].op, name) : name);
     }
   }
   return names;
@@ -55,8 +50,8 @@ std::vector<Dims> DimsOf(const std::vector<Tensor>& tensors) {
 }
 
 // Sizes of a synthesis in the height and width of `like`.
-Dims SynthesisLike(LayerSpec layer, const std::vector<Dims>& parameters,
-                   const Dims& code, const Dims& like) {
+Dims SynthesisLike(LayerSpec layer, const std::vector<Dims>& parameters, const Dims& code,
+                   const Dims& like) {
   const Geometry geometry = LayerGeometries(layer, parameters)[0];
   for (int axis = 0; axis < 2; ++axis) {
     const int64_t size = like[2 + axis], windows = code[2 + axis];
@@ -74,22 +69,18 @@ Dims SynthesisLike(LayerSpec layer, const std::vector<Dims>& parameters,
 
 }  // namespace
 
-ProgramLayer::ProgramLayer(const std::string& op,
-                           const cv::dnn::LayerParams& params)
-    : AdapterLayer(op, op == "Synthesis" ? 2 : 1, params),
-      is_network_(op == "Network") {
+ProgramLayer::ProgramLayer(const std::string& op, const cv::dnn::LayerParams& params)
+    : AdapterLayer(op, op == "Synthesis" ? 2 : 1, params), is_network_(op == "Network") {
   network_.layers = ReadLayers(op, is_network_, params);
   network_.parameters = ReadConstants();
   for (Tensor& tensor : network_.parameters) tensor.data = {};
 }
 
 std::vector<Tensor> ProgramLayer::ReadConstants() const {
-  const std::vector<std::string> names =
-      ConstantNames(network_.layers, is_network_);
+  const std::vector<std::string> names = ConstantNames(network_.layers, is_network_);
   std::vector<Tensor> tensors;
   for (size_t i = 0; i < blobs.size(); ++i) {
-    tensors.push_back(ReadBlob(
-        blobs[i], i < names.size() ? names[i] : fmt::format("blob {}", i)));
+    tensors.push_back(ReadBlob(blobs[i], i < names.size() ? names[i] : fmt::format("blob {}", i)));
   }
   if (!is_network_) {
     CheckParameters(network_.layers[0], &tensors);
@@ -100,8 +91,7 @@ std::vector<Tensor> ProgramLayer::ReadConstants() const {
   return std::move(network.parameters);
 }
 
-std::vector<Dims> ProgramLayer::OutputDimsFor(
-    const std::vector<Dims>& inputs) const {
+std::vector<Dims> ProgramLayer::OutputDimsFor(const std::vector<Dims>& inputs) const {
   if (is_network_) return {OutputDims(network_, inputs[0])};
   const LayerSpec& layer = network_.layers[0];
   const std::vector<Dims> parameters = DimsOf(network_.parameters);
@@ -116,15 +106,13 @@ Program ProgramLayer::BuildFor(const std::vector<Dims>& inputs) const {
   if (is_network_) return BuildProgram(network_, shape);
   LayerSpec layer = network_.layers[0];
   if (inputs.size() == 2) {
-    layer.attributes["output_size"] =
-        std::vector<int64_t>{inputs[1][2], inputs[1][3]};
+    layer.attributes["output_size"] = std::vector<int64_t>{inputs[1][2], inputs[1][3]};
   }
   const std::vector<std::string> names = ParameterNames(layer);
   Program program;
   std::vector<int> parameters;
   for (size_t i = 0; i < network_.parameters.size(); ++i) {
-    parameters.push_back(
-        program.AddParameter(names[i], network_.parameters[i].dims));
+    parameters.push_back(program.AddParameter(names[i], network_.parameters[i].dims));
   }
   const ValueId x = program.AddInput(shape);
   program.MarkOutput(BuildLayer(layer, parameters, x, &program));
@@ -135,8 +123,7 @@ int64_t ProgramLayer::FlopsFor(const std::vector<Dims>& inputs) const {
   return CostOf(BuildFor(inputs)).flops();
 }
 
-std::string ProgramLayer::Prepare(const Engine& engine,
-                                  const std::vector<Dims>& inputs) {
+std::string ProgramLayer::Prepare(const Engine& engine, const std::vector<Dims>& inputs) {
   executable_.reset();  // its memory may be needed
   std::vector<Tensor> constants = ReadConstants();
   for (size_t i = 0; i < constants.size(); ++i) {
@@ -147,23 +134,18 @@ std::string ProgramLayer::Prepare(const Engine& engine,
   for (ValueId value = 0; value < program.num_values(); ++value) {
     largest = std::max(largest, program.shape(value).size());
   }
-  RequireMemory(largest <= (int64_t{1} << 60)
-                    ? largest * static_cast<int64_t>(sizeof(float))
-                    : std::numeric_limits<int64_t>::max(),
+  RequireMemory(largest <= (int64_t{1} << 60) ? largest * static_cast<int64_t>(sizeof(float))
+                                              : std::numeric_limits<int64_t>::max(),
                 "an intermediate result of one image");
   executable_ = engine.Prepare(program);
-  executable_->SetParameters(
-      FlattenParameters({{}, std::move(constants)}).data());
+  executable_->SetParameters(FlattenParameters({{}, std::move(constants)}).data());
   return executable_->Describe();
 }
 
-void ProgramLayer::Reserve(int64_t batch, int workers) {
-  executable_->Reserve(batch, workers);
-}
+void ProgramLayer::Reserve(int64_t batch, int workers) { executable_->Reserve(batch, workers); }
 
 void ProgramLayer::Run(int64_t batch, const std::vector<const float*>& inputs,
-                       const std::vector<float*>& outputs,
-                       Executor* executor) {
+                       const std::vector<float*>& outputs, Executor* executor) {
   RunArguments arguments;
   arguments.batch = batch;
   arguments.inputs = {inputs[0]};  // the values of `like` do not matter

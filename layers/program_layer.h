@@ -20,11 +20,9 @@ class ProgramLayer : public AdapterLayer {
   ProgramLayer(const std::string& op, const cv::dnn::LayerParams& params);
 
  protected:
-  std::vector<Dims> OutputDimsFor(
-      const std::vector<Dims>& inputs) const override;
+  std::vector<Dims> OutputDimsFor(const std::vector<Dims>& inputs) const override;
   int64_t FlopsFor(const std::vector<Dims>& inputs) const override;
-  std::string Prepare(const Engine& engine,
-                      const std::vector<Dims>& inputs) override;
+  std::string Prepare(const Engine& engine, const std::vector<Dims>& inputs) override;
   void Reserve(int64_t batch, int workers) override;
   void Run(int64_t batch, const std::vector<const float*>& inputs,
            const std::vector<float*>& outputs, Executor* executor) override;

@@ -2,10 +2,10 @@
 
 #include <array>
 #include <mutex>
-#include <utility>
-
 #include <opencv2/dnn.hpp>
 #include <opencv2/dnn/layer.hpp>
+#include <string>
+#include <utility>
 
 #include "layers/guard.h"
 #include "layers/lasso_layer.h"
@@ -18,9 +18,8 @@ namespace {
 // The whole list of operators that OpenCV meets. What each computes, and its
 // attributes and constants, is in the table of solvers/network/operator.cc.
 constexpr std::array<const char*, 9> kOperators = {
-    "SoftThreshold", "LayeredThreshold", "LayeredPursuit",
-    "Synthesis",     "Lasso",            "MsdCsc",
-    "ResCsc",        "MlCsc",            "Network"};
+    "SoftThreshold", "LayeredThreshold", "LayeredPursuit", "Synthesis", "Lasso",
+    "MsdCsc",        "ResCsc",           "MlCsc",          "Network"};
 
 // The factory takes plain functions that are not told the layer's type.
 template <size_t kIndex>
@@ -32,13 +31,11 @@ cv::Ptr<cv::dnn::Layer> Create(cv::dnn::LayerParams& params) {
   });
 }
 
-std::string TypeOf(const char* op) { return std::string("csc.") + op; }
-
 template <size_t... kIndices>
 void RegisterAll(std::index_sequence<kIndices...>) {
   using cv::dnn::LayerFactory;
   const auto add = [](const char* op, LayerFactory::Constructor create) {
-    const std::string type = TypeOf(op);
+    const std::string type = std::string("csc.") + op;
     // Registering twice is an error to OpenCV.
     if (!LayerFactory::isLayerRegistered(type)) {
       LayerFactory::registerLayer(type, create);
@@ -48,12 +45,6 @@ void RegisterAll(std::index_sequence<kIndices...>) {
 }
 
 }  // namespace
-
-std::vector<std::string> LayerTypes() {
-  std::vector<std::string> types;
-  for (const char* op : kOperators) types.push_back(TypeOf(op));
-  return types;
-}
 
 void RegisterLayers() {
   static std::mutex mutex;  // between the question and the registration

@@ -3,15 +3,9 @@
 #ifndef CSC_LAYERS_REGISTRATION_H_
 #define CSC_LAYERS_REGISTRATION_H_
 
-#include <string>
-#include <vector>
-
 namespace csc {
 
-// "csc.SoftThreshold" and so on: the types that RegisterLayers registers.
-std::vector<std::string> LayerTypes();
-
-// Registers every type that OpenCV does not know yet.
+// Registers every operator that OpenCV does not know yet, as "csc.<operator>".
 void RegisterLayers();
 
 }  // namespace csc
