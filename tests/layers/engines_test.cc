@@ -1,0 +1,223 @@
+// Choosing engines, asking what ran, and what the plugin keeps of its word
+// beyond numbers.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <opencv2/dnn/layer.hpp>
+#include <thread>
+
+#include "layers/csc_opencv.h"
+#include "solvers/network/operator.h"
+#include "tests/layers/layer_case.h"
+#include "tests/solvers/compare.h"
+
+namespace csc::test {
+namespace {
+
+class EnginesTest : public testing::Test {
+ protected:
+  void TearDown() override {
+    csc_set_engine("");
+    unsetenv("CSC_ENGINE");
+    unsetenv("CSC_VERBOSE");
+  }
+  const LayerCase case_ = MinimalCase("SoftThreshold");
+  const cv::Mat input_ = Image(case_.input, 500);
+};
+
+std::string MessageOf(const std::function<void()>& body) {
+  try {
+    body();
+  } catch (const cv::Exception& error) {
+    return error.what();
+  }
+  return "no exception";
+}
+
+TEST_F(EnginesTest, LoadingRegistersEveryOperatorOfTheContract) {
+  for (const OperatorSchema& schema : AllOperators()) {
+    if (schema.domain != "csc") continue;
+    EXPECT_TRUE(cv::dnn::LayerFactory::isLayerRegistered("csc." + schema.name)) << schema.name;
+  }
+  EXPECT_TRUE(cv::dnn::LayerFactory::isLayerRegistered("csc.Network"));
+}
+
+TEST_F(EnginesTest, RegisteringAgainChangesNothing) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([] {
+      for (int k = 0; k < 100; ++k) EXPECT_EQ(csc_register_layers(), 0);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  cv::dnn::Net net = ReadNet(case_);
+  EXPECT_TRUE(CloseTo(ToVector(Forward(&net, input_)), Expected(case_, input_)));
+}
+
+TEST_F(EnginesTest, KnowsItsEngines) {
+  const std::string engines = csc_engines();
+  EXPECT_NE(engines.find("reference\tpresent\t"), engines.npos) << engines;
+  EXPECT_NE(engines.find("cuda\t"), engines.npos) << engines;
+  EXPECT_NE(engines.find(csc_engine()), engines.npos);
+}
+
+TEST_F(EnginesTest, TheArgumentGoesBeforeTheEnvironment) {
+  setenv("CSC_ENGINE", "reference", 1);
+  EXPECT_STREQ(csc_engine(), "reference");
+  setenv("CSC_ENGINE", "abacus", 1);
+  EXPECT_EQ(csc_set_engine("reference"), 0);
+  cv::dnn::Net net = ReadNet(case_);
+  Forward(&net, input_);
+  EXPECT_STREQ(csc_last_engine("node"), "reference");
+}
+
+TEST_F(EnginesTest, AnUnknownEngineInTheEnvironmentIsAnError) {
+  setenv("CSC_ENGINE", "abacus", 1);
+  EXPECT_STREQ(csc_engine(), "");
+  EXPECT_NE(std::string(csc_last_error()).find("abacus"), std::string::npos);
+  cv::dnn::Net net = ReadNet(case_);  // reading needs no engine
+  const std::string message = MessageOf([&] { Forward(&net, input_); });
+  EXPECT_NE(message.find("layer \"node\""), message.npos) << message;
+  EXPECT_NE(message.find("\"abacus\" is unknown"), message.npos) << message;
+  EXPECT_NE(message.find("reference"), message.npos) << message;
+  EXPECT_STREQ(csc_last_engine("node"), "");
+  // The same network runs once the name is right.
+  setenv("CSC_ENGINE", "reference", 1);
+  EXPECT_TRUE(CloseTo(ToVector(Forward(&net, input_)), Expected(case_, input_)));
+}
+
+TEST_F(EnginesTest, AnAbsentEngineIsAnErrorThatSaysWhatIsMissing) {
+  const std::string engines = csc_engines();
+  if (engines.find("cuda\tabsent") == engines.npos) {
+    GTEST_SKIP() << "all engines are present";
+  }
+  EXPECT_EQ(csc_set_engine("cuda"), -1);
+  const std::string error = csc_last_error();
+  EXPECT_NE(error.find("engine \"cuda\" is absent: "), error.npos) << error;
+  EXPECT_STRNE(csc_engine(), "cuda");
+  setenv("CSC_ENGINE", "cuda", 1);
+  cv::dnn::Net net = ReadNet(case_);
+  const std::string message = MessageOf([&] { Forward(&net, input_); });
+  EXPECT_NE(message.find("engine \"cuda\" is absent: "), message.npos) << message;
+}
+
+TEST_F(EnginesTest, AnUnknownEngineLeavesTheChoiceAsItWas) {
+  ASSERT_EQ(csc_set_engine("reference"), 0);
+  EXPECT_EQ(csc_set_engine("abacus"), -1);
+  EXPECT_STRNE(csc_last_error(), "");
+  EXPECT_STREQ(csc_engine(), "reference");
+  EXPECT_EQ(csc_set_engine(nullptr), 0);
+}
+
+TEST_F(EnginesTest, AChangeOfEngineReachesNetworksReadBefore) {
+  cv::dnn::Net net = ReadNet(case_);
+  Forward(&net, input_);
+  const std::string best = csc_engine();
+  EXPECT_EQ(csc_last_engine("node"), best);
+  ASSERT_EQ(csc_set_engine("reference"), 0);
+  Forward(&net, input_);
+  EXPECT_STREQ(csc_last_engine("node"), "reference");
+}
+
+TEST_F(EnginesTest, ReportsLivingLayersOnly) {
+  {
+    cv::dnn::Net net = ReadNet(case_);
+    EXPECT_STREQ(csc_report(), "");
+    Forward(&net, input_);
+    Forward(&net, input_);
+    EXPECT_EQ(std::string(csc_report()),
+              std::string("node\tSoftThreshold\t[2, 3, 5, 4]\t") + csc_engine() + "\t2\n");
+  }
+  EXPECT_STREQ(csc_report(), "");
+  EXPECT_STREQ(csc_last_engine("node"), "");
+}
+
+TEST_F(EnginesTest, VerboseSaysOnceWhatWasPrepared) {
+  setenv("CSC_VERBOSE", "1", 1);
+  cv::dnn::Net net = ReadNet(case_);
+  testing::internal::CaptureStderr();
+  Forward(&net, input_);
+  Forward(&net, input_);
+  const std::string text = testing::internal::GetCapturedStderr();
+  const std::string start = "csc: layer \"node\" (SoftThreshold)";
+  EXPECT_EQ(text.find(start), text.rfind(start)) << text;
+  EXPECT_NE(text.find(start), text.npos) << text;
+  EXPECT_NE(text.find(std::string("engine ") + csc_engine()), text.npos) << text;
+  unsetenv("CSC_VERBOSE");
+  cv::dnn::Net quiet = ReadNet(case_);
+  testing::internal::CaptureStderr();
+  Forward(&quiet, input_);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST_F(EnginesTest, NewConstantsAreUsedFromTheNextRunOn) {
+  LayerCase c = case_;
+  cv::dnn::Net net = ReadNet(c);
+  Forward(&net, input_);
+  c.constants[0].data = {0.7f};
+  net.setParam(net.getLayerId("onnx_node!node"), 0, cv::Mat(1, 1, CV_32F, cv::Scalar(0.7)));
+  EXPECT_TRUE(CloseTo(ToVector(Forward(&net, input_)), Expected(c, input_)));
+  net.setParam(net.getLayerId("onnx_node!node"), 0, cv::Mat(1, 1, CV_32F, cv::Scalar(-0.7)));
+  const std::string message = MessageOf([&] { Forward(&net, input_); });
+  EXPECT_NE(message.find("b contains -0.7"), message.npos) << message;
+}
+
+// Layers that are made without a network, by either spelling of attributes.
+TEST_F(EnginesTest, LayersWorkWithoutANetwork) {
+  const LayerCase c = ProgramCases()[2];
+  ASSERT_EQ(c.title, "LayeredThreshold");
+  const std::map<std::string, std::string> aliases = {{"strides", "stride"},
+                                                      {"pads", "pad"},
+                                                      {"dilations", "dilation"},
+                                                      {"kernel_shape", "kernel_size"}};
+  for (bool renamed : {false, true}) {
+    cv::dnn::LayerParams params;
+    params.name = "alone";
+    for (const auto& [name, value] : c.attributes) {
+      const Ints& list = std::get<Ints>(value);
+      params.set(renamed ? aliases.at(name) : name,
+                 cv::dnn::DictValue::arrayInt(list.begin(), list.size()));
+    }
+    for (const Tensor& tensor : c.constants) {
+      std::vector<int> sizes(tensor.dims.begin(), tensor.dims.end());
+      cv::Mat blob(sizes, CV_32F);
+      std::copy(tensor.data.begin(), tensor.data.end(), blob.ptr<float>());
+      params.blobs.push_back(blob);
+    }
+    cv::Ptr<cv::dnn::Layer> layer =
+        cv::dnn::LayerFactory::createLayerInstance("csc.LayeredThreshold", params);
+    ASSERT_TRUE(layer);
+    const cv::Mat input = Image(c.input, 501);
+    std::vector<cv::dnn::MatShape> shapes, internals;
+    EXPECT_FALSE(layer->getMemoryShapes({cv::dnn::MatShape(c.input.begin(), c.input.end())}, 0,
+                                        shapes, internals));
+    // Outputs that are no continuous array.
+    std::vector<int> wide = shapes[0];
+    wide[3] += 5;
+    cv::Mat around(wide, CV_32F, cv::Scalar(77));
+    std::vector<cv::Range> inner(4, cv::Range::all());
+    inner[3] = cv::Range(2, 2 + shapes[0][3]);
+    std::vector<cv::Mat> outputs = {around(inner)}, none;
+    layer->forward(std::vector<cv::Mat>{input}, outputs, none);
+    EXPECT_TRUE(CloseTo(ToVector(around(inner)), Expected(c, input)));
+    EXPECT_EQ(around.ptr<float>()[0], 77);
+    EXPECT_TRUE(layer->supportBackend(cv::dnn::DNN_BACKEND_OPENCV));
+    EXPECT_FALSE(layer->supportBackend(cv::dnn::DNN_BACKEND_CUDA));
+  }
+}
+
+TEST_F(EnginesTest, InputAndOutputMayShareMemory) {
+  cv::dnn::LayerParams params;
+  params.blobs = {cv::Mat(1, 1, CV_32F, cv::Scalar(0.3))};
+  cv::Ptr<cv::dnn::Layer> layer =
+      cv::dnn::LayerFactory::createLayerInstance("csc.SoftThreshold", params);
+  const std::vector<double> expected = Expected(case_, input_);
+  cv::Mat image = input_.clone();
+  std::vector<cv::Mat> inputs = {image}, outputs = {image}, none;
+  layer->forward(inputs, outputs, none);
+  EXPECT_TRUE(CloseTo(ToVector(image), expected));
+}
+
+}  // namespace
+}  // namespace csc::test
