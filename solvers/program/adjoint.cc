@@ -14,6 +14,11 @@ class Differentiator {
       : program_(*program),
         forward_(program->instructions()),  // a copy: program_ grows
         contributions_(program->num_values()) {
+    for (const Instruction& i : forward_) {
+      Require(i.op != Opcode::kFilterGradient && i.op != Opcode::kScalarGradient &&
+                  i.op != Opcode::kChannelGradient,
+              "the program has been differentiated already: its gradients would be added twice");
+    }
     FindWhatNeedsGradients(options);
   }
 
