@@ -3,29 +3,27 @@
 #ifndef CSC_TRAINING_COMMAND_LINE_H_
 #define CSC_TRAINING_COMMAND_LINE_H_
 
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <functional>
 #include <new>
 #include <string>
 
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
-
 namespace csc {
 
 // Parses the command line and calls `body`, which returns the exit status.
 // Whatever is thrown becomes one line on stderr and the status 1, or 2 for a
 // wrong command line.
-inline int RunProgram(CLI::App* app, int argc, char** argv,
-                      const std::function<int()>& body) {
+inline int RunProgram(CLI::App* app, int argc, char** argv, const std::function<int()>& body) {
   const std::string name = app->get_name();
   try {
     app->parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app->exit(error);  // --help
-    fmt::print(stderr, "{}: {} (--help lists the options)\n", name,
-               error.what());
+    fmt::print(stderr, "{}: {} (--help lists the options)\n", name, error.what());
     return 2;
   }
   try {

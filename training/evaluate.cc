@@ -1,20 +1,20 @@
 // Runs a model file through OpenCV on a data set's test images: the accuracy
 // that a user of the file will see, not the trainer's own.
 
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <fstream>
-#include <numeric>
-#include <string>
-#include <vector>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/dnn.hpp>
+#include <string>
+#include <vector>
 
 #include "layers/csc_opencv.h"
 #include "solvers/error.h"
@@ -51,10 +51,8 @@ auto ThroughOpenCv(const std::string& model, const Body& body) {
 }
 
 int Evaluate(const CommandLine& line) {
-  Require(line.batch_size >= 1, "a batch size of {}: at least 1 expected",
-          line.batch_size);
-  Require(line.limit_test >= 0, "--limit-test is {}: at least 0 expected",
-          line.limit_test);
+  Require(line.batch_size >= 1, "a batch size of {}: at least 1 expected", line.batch_size);
+  Require(line.limit_test >= 0, "--limit-test is {}: at least 0 expected", line.limit_test);
   Require(line.threads >= 0, "{} threads: at least 0 expected", line.threads);
   // What OpenCV has to say arrives as an exception as well.
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
@@ -65,8 +63,8 @@ int Evaluate(const CommandLine& line) {
     Require(csc_set_engine(line.engine.c_str()) == 0, "{}", csc_last_error());
   }
   Require(std::ifstream(line.model).good(), "{}: cannot be opened", line.model);
-  cv::dnn::Net net = ThroughOpenCv(
-      line.model, [&] { return cv::dnn::readNetFromONNX(line.model); });
+  cv::dnn::Net net =
+      ThroughOpenCv(line.model, [&] { return cv::dnn::readNetFromONNX(line.model); });
 
   DataSet data = OpenDataSet(line.data, MakeThreadPool(threads).get());
   Images& images = data.test;
@@ -80,10 +78,8 @@ int Evaluate(const CommandLine& line) {
   double seconds = 0;
   for (int64_t begin = 0; begin < images.size(); begin += line.batch_size) {
     const int64_t count = std::min(line.batch_size, images.size() - begin);
-    const int sizes[] = {static_cast<int>(count),
-                         static_cast<int>(shape.channels),
-                         static_cast<int>(shape.height),
-                         static_cast<int>(shape.width)};
+    const int sizes[] = {static_cast<int>(count), static_cast<int>(shape.channels),
+                         static_cast<int>(shape.height), static_cast<int>(shape.width)};
     cv::Mat blob(4, sizes, CV_32F);
     ToFloat(data, images, indices.data() + begin, count, blob.ptr<float>());
     const auto start = std::chrono::steady_clock::now();
@@ -91,24 +87,20 @@ int Evaluate(const CommandLine& line) {
       net.setInput(blob);
       return net.forward().clone();
     });
-    seconds += std::chrono::duration<double>(
-                   std::chrono::steady_clock::now() - start)
-                   .count();
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     Require(static_cast<int64_t>(logits.total()) == count * classes,
-            "{}: {} outputs for {} images: {} classes of {} expected",
-            line.model, logits.total(), count, classes, line.data);
-    score.Add(logits.ptr<float>(), images.labels.data() + begin, count,
-              classes);
+            "{}: {} outputs for {} images: {} classes of {} expected", line.model, logits.total(),
+            count, classes, line.data);
+    score.Add(logits.ptr<float>(), images.labels.data() + begin, count, classes);
   }
   const double total = static_cast<double>(images.size());
-  const Json report = {
-      {"test_accuracy", score.correct / total},
-      {"test_loss", score.loss / total},
-      {"images", images.size()},
-      {"images_per_second", std::round(10 * total / seconds) / 10},
-      {"engine", csc_engine()},
-      {"model", line.model},
-      {"data", line.data}};
+  const Json report = {{"test_accuracy", score.correct / total},
+                       {"test_loss", score.loss / total},
+                       {"images", images.size()},
+                       {"images_per_second", std::round(10 * total / seconds) / 10},
+                       {"engine", csc_engine()},
+                       {"model", line.model},
+                       {"data", line.data}};
   fmt::print("{}\n", report.dump());
   return 0;
 }
@@ -124,17 +116,12 @@ int main(int argc, char** argv) {
       "evaluate");
   csc::CommandLine line;
   app.add_option("model", line.model, "the ONNX file")->required();
-  app.add_option("--data", line.data, "digits, folder:DIR or cifar10:DIR")
-      ->capture_default_str();
+  app.add_option("--data", line.data, "digits, folder:DIR or cifar10:DIR")->capture_default_str();
   app.add_option("--engine", line.engine,
                  "runs the csc layers [$CSC_ENGINE, else the best present]");
-  app.add_option("--limit-test", line.limit_test,
-                 "use so many images, evenly spaced [all]");
-  app.add_option("--batch-size", line.batch_size, "images at a time")
-      ->capture_default_str();
-  app.add_option("--threads", line.threads, "0 for all processors")
-      ->capture_default_str();
+  app.add_option("--limit-test", line.limit_test, "use so many images, evenly spaced [all]");
+  app.add_option("--batch-size", line.batch_size, "images at a time")->capture_default_str();
+  app.add_option("--threads", line.threads, "0 for all processors")->capture_default_str();
   app.footer("Example: evaluate trained/model.onnx --data digits");
-  return csc::RunProgram(&app, argc, argv,
-                         [&] { return csc::Evaluate(line); });
+  return csc::RunProgram(&app, argc, argv, [&] { return csc::Evaluate(line); });
 }

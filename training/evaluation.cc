@@ -9,8 +9,7 @@
 
 namespace csc {
 
-void Score::Add(const float* logits, const int32_t* labels, int64_t batch,
-                int64_t classes) {
+void Score::Add(const float* logits, const int32_t* labels, int64_t batch, int64_t classes) {
   for (int64_t n = 0; n < batch; ++n, logits += classes) {
     const float* largest = std::max_element(logits, logits + classes);
     double sum = 0;
@@ -23,27 +22,22 @@ void Score::Add(const float* logits, const int32_t* labels, int64_t batch,
   }
 }
 
-Evaluator::Evaluator(const Engine& engine, Executor* executor,
-                     const Network& network, const Shape& input,
-                     int64_t batch_size)
+Evaluator::Evaluator(const Engine& engine, Executor* executor, const Network& network,
+                     const Shape& input, int64_t batch_size)
     : executor_(executor), input_(input), batch_size_(batch_size) {
   const Program program = BuildProgram(network, input);
   const Shape& out = program.shape(program.outputs().at(0));
-  Require(out.height == 1 && out.width == 1,
-          "the network's output is {}: [classes, 1, 1] expected",
+  Require(out.height == 1 && out.width == 1, "the network's output is {}: [classes, 1, 1] expected",
           ToString(out));
   classes_ = out.channels;
   executable_ = engine.Prepare(program);
-  executable_->Reserve(batch_size, executor == nullptr
-                                       ? 1
-                                       : executor->num_workers());
+  executable_->Reserve(batch_size, executor == nullptr ? 1 : executor->num_workers());
 }
 
-Evaluation Evaluator::Evaluate(const Network& network, const DataSet& data,
-                               const Images& images,
+Evaluation Evaluator::Evaluate(const Network& network, const DataSet& data, const Images& images,
                                const std::function<bool()>& stop) {
-  Require(images.shape == input_, "images of {}: {} expected",
-          ToString(images.shape), ToString(input_));
+  Require(images.shape == input_, "images of {}: {} expected", ToString(images.shape),
+          ToString(input_));
   Require(images.size() > 0, "no images to evaluate");
   executable_->SetParameters(FlattenParameters(network).data());
   std::vector<uint32_t> indices(images.size());

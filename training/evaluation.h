@@ -24,21 +24,19 @@ struct Score {
   double loss = 0;
   int64_t correct = 0;
 
-  void Add(const float* logits, const int32_t* labels, int64_t batch,
-           int64_t classes);
+  void Add(const float* logits, const int32_t* labels, int64_t batch, int64_t classes);
 };
 
 // Runs networks of one structure on one engine. Keeps references to the engine
 // and the executor.
 class Evaluator {
  public:
-  Evaluator(const Engine& engine, Executor* executor, const Network& network,
-            const Shape& input, int64_t batch_size);
+  Evaluator(const Engine& engine, Executor* executor, const Network& network, const Shape& input,
+            int64_t batch_size);
 
   // `network` has the structure given at construction, with any constants.
   // Gives up between two batches once `stop` returns true.
-  Evaluation Evaluate(const Network& network, const DataSet& data,
-                      const Images& images,
+  Evaluation Evaluate(const Network& network, const DataSet& data, const Images& images,
                       const std::function<bool()>& stop = nullptr);
 
  private:

@@ -61,8 +61,8 @@ void WriteFile(const std::string& path, const std::string& bytes) {
     file.Write(bytes);
     file.Sync();
   }
-  Require(std::rename(temporary.c_str(), path.c_str()) == 0,
-          "{}: cannot be replaced: {}", path, std::strerror(errno));
+  Require(std::rename(temporary.c_str(), path.c_str()) == 0, "{}: cannot be replaced: {}", path,
+          std::strerror(errno));
   // The new name itself lives in the folder.
   std::string folder = std::filesystem::path(path).parent_path().string();
   Descriptor(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY).Sync();
@@ -70,8 +70,7 @@ void WriteFile(const std::string& path, const std::string& bytes) {
 
 std::string ReadFile(const std::string& path) {
   std::error_code error;
-  Require(!std::filesystem::is_directory(path, error),
-          "{}: is a folder: a file expected", path);
+  Require(!std::filesystem::is_directory(path, error), "{}: is a folder: a file expected", path);
   std::ifstream file(path, std::ios::binary);
   Require(file.good(), "{}: cannot be opened: {}", path, std::strerror(errno));
   std::string bytes((std::istreambuf_iterator<char>(file)), {});

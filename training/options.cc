@@ -9,9 +9,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-bool IsResidual(const std::string& model) {
-  return model == "plain" || model.rfind("res", 0) == 0;
-}
+bool IsResidual(const std::string& model) { return model == "plain" || model.rfind("res", 0) == 0; }
 
 }  // namespace
 
@@ -19,10 +17,9 @@ TrainingOptions ResolveOptions(const TrainingOptions& options) {
   TrainingOptions o = options;
   o.model = ResolveOptions(options.model);
   const bool residual = IsResidual(o.model.model);
-  Require(1 <= o.epochs && o.epochs <= 1000000,
-          "{} epochs: at least 1 expected", o.epochs);
-  Require(1 <= o.batch_size && o.batch_size <= 1000000,
-          "a batch size of {}: at least 1 expected", o.batch_size);
+  Require(1 <= o.epochs && o.epochs <= 1000000, "{} epochs: at least 1 expected", o.epochs);
+  Require(1 <= o.batch_size && o.batch_size <= 1000000, "a batch size of {}: at least 1 expected",
+          o.batch_size);
   Require(o.limit_train >= 0 && o.limit_test >= 0,
           "a limit of {}: at least 1, or 0 for all images expected",
           o.limit_train < 0 ? o.limit_train : o.limit_test);
@@ -32,8 +29,7 @@ TrainingOptions ResolveOptions(const TrainingOptions& options) {
     o.milestones.emplace();
     if (o.epochs >= 4) o.milestones = {{o.epochs / 2, o.epochs * 3 / 4}};
   }
-  CheckOptions({*o.learning_rate, *o.milestones, o.momentum, o.nesterov,
-                *o.weight_decay});
+  CheckOptions({*o.learning_rate, *o.milestones, o.momentum, o.nesterov, *o.weight_decay});
   return o;
 }
 

@@ -4,11 +4,10 @@
 #define CSC_TRAINING_OPTIONS_H_
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "training/models/model.h"
 

@@ -1,10 +1,9 @@
 #include "training/progress.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
-
-#include <fmt/format.h>
 
 namespace csc {
 
@@ -15,16 +14,13 @@ constexpr double kBarInterval = 0.1;    // seconds between two redraws
 constexpr double kLineInterval = 30.0;  // between two lines within an epoch
 
 std::string Position(const Trainer& trainer) {
-  return fmt::format("epoch {}/{}", trainer.epoch() + 1,
-                     trainer.options().epochs);
+  return fmt::format("epoch {}/{}", trainer.epoch() + 1, trainer.options().epochs);
 }
 
 }  // namespace
 
 Progress::Progress()
-    : terminal_(isatty(STDERR_FILENO) != 0),
-      last_shown_(Clock::now()),
-      started_(Clock::now()) {}
+    : terminal_(isatty(STDERR_FILENO) != 0), last_shown_(Clock::now()), started_(Clock::now()) {}
 
 Progress::~Progress() { Clear(); }
 
@@ -54,28 +50,26 @@ void Progress::Step(const Trainer& trainer, int64_t images) {
   if (quiet < (terminal_ ? kBarInterval : kLineInterval)) return;
   last_shown_ = now;
   const std::string figures = fmt::format(
-      "step {}/{}: loss {:.4f}, accuracy {:.4f}, {:.0f} images/s",
-      trainer.step(), trainer.num_steps(), trainer.epoch_loss(),
-      trainer.epoch_accuracy(), ImagesPerSecond());
+      "step {}/{}: loss {:.4f}, accuracy {:.4f}, {:.0f} images/s", trainer.step(),
+      trainer.num_steps(), trainer.epoch_loss(), trainer.epoch_accuracy(), ImagesPerSecond());
   if (!terminal_) {
     fmt::print(stderr, "{}, {}\n", Position(trainer), figures);
     return;
   }
-  const int filled =
-      static_cast<int>(kBarWidth * trainer.step() / trainer.num_steps());
-  fmt::print(stderr, "\r\x1b[K{} [{:<{}}] {}", Position(trainer),
-             std::string(filled, '='), kBarWidth, figures);
+  const int filled = static_cast<int>(kBarWidth * trainer.step() / trainer.num_steps());
+  fmt::print(stderr, "\r\x1b[K{} [{:<{}}] {}", Position(trainer), std::string(filled, '='),
+             kBarWidth, figures);
   std::fflush(stderr);
   bar_shown_ = true;
 }
 
 void Progress::Epoch(const Trainer& trainer) {
   const EpochResult& r = trainer.history().back();
-  Note(fmt::format(
-      "epoch {}/{}: train loss {:.4f}, train accuracy {:.4f}, test accuracy "
-      "{:.4f}, {:.0f} images/s",
-      r.epoch, trainer.options().epochs, r.train_loss, r.train_accuracy,
-      r.test_accuracy, ImagesPerSecond()));
+  Note(
+      fmt::format("epoch {}/{}: train loss {:.4f}, train accuracy {:.4f}, test accuracy "
+                  "{:.4f}, {:.0f} images/s",
+                  r.epoch, trainer.options().epochs, r.train_loss, r.train_accuracy,
+                  r.test_accuracy, ImagesPerSecond()));
   last_shown_ = Clock::now();
 }
 

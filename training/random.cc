@@ -17,8 +17,7 @@ uint64_t Mix(uint64_t x) {
 
 }  // namespace
 
-Random::Random(uint64_t seed, Stream stream,
-               std::initializer_list<uint64_t> key)
+Random::Random(uint64_t seed, Stream stream, std::initializer_list<uint64_t> key)
     : state_(Mix(seed + kGolden)) {
   state_ = Mix((state_ ^ static_cast<uint64_t>(stream)) + kGolden);
   for (uint64_t part : key) state_ = Mix((state_ ^ part) + kGolden);
@@ -29,9 +28,7 @@ uint64_t Random::Next() {
   return Mix(state_);
 }
 
-uint32_t Random::Below(uint32_t n) {
-  return static_cast<uint32_t>(((Next() >> 32) * n) >> 32);
-}
+uint32_t Random::Below(uint32_t n) { return static_cast<uint32_t>(((Next() >> 32) * n) >> 32); }
 
 double Random::Normal() {
   int64_t sum = 0;

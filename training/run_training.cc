@@ -5,15 +5,10 @@
 
 namespace csc {
 
-std::string CheckpointPath(const std::string& out) {
-  return out + "/checkpoint.csc";
-}
+std::string CheckpointPath(const std::string& out) { return out + "/checkpoint.csc"; }
 
-bool RunTraining(const RunOptions& options, Trainer* trainer,
-                 Progress* progress) {
-  const auto save = [&] {
-    WriteCheckpoint(CheckpointPath(options.out), trainer->Save());
-  };
+bool RunTraining(const RunOptions& options, Trainer* trainer, Progress* progress) {
+  const auto save = [&] { WriteCheckpoint(CheckpointPath(options.out), trainer->Save()); };
   const auto write_metrics = [&] {
     WriteFile(options.out + "/metrics.csv", MetricsCsv(trainer->history()));
   };
@@ -33,8 +28,7 @@ bool RunTraining(const RunOptions& options, Trainer* trainer,
       trainer->Step();
       progress->Step(*trainer, trainer->images_seen() - before);
       ++unsaved_steps;
-      if (options.checkpoint_steps > 0 &&
-          unsaved_steps >= options.checkpoint_steps) {
+      if (options.checkpoint_steps > 0 && unsaved_steps >= options.checkpoint_steps) {
         save();
         unsaved_steps = 0;
       }
@@ -51,16 +45,12 @@ bool RunTraining(const RunOptions& options, Trainer* trainer,
   return true;
 }
 
-void WriteModels(const std::string& out, const Trainer& trainer,
-                 const DataSet& data) {
+void WriteModels(const std::string& out, const Trainer& trainer, const DataSet& data) {
   const Network network = trainer.Frozen();
   const Shape& input = trainer.model().input;
-  WriteOnnx(network, input, OnnxForm::kFused, out + "/model.onnx",
-            data.classes);
-  WriteOnnx(network, input, OnnxForm::kLayered, out + "/model_layered.onnx",
-            data.classes);
-  WriteOnnx(network, input, OnnxForm::kPortable, out + "/model_portable.onnx",
-            data.classes);
+  WriteOnnx(network, input, OnnxForm::kFused, out + "/model.onnx", data.classes);
+  WriteOnnx(network, input, OnnxForm::kLayered, out + "/model_layered.onnx", data.classes);
+  WriteOnnx(network, input, OnnxForm::kPortable, out + "/model_portable.onnx", data.classes);
   std::string labels;
   for (const std::string& name : data.classes) labels += name + "\n";
   WriteFile(out + "/labels.txt", labels);

@@ -26,13 +26,11 @@ std::string CheckpointPath(const std::string& out);
 // OUT/checkpoint.csc and OUT/metrics.csv up to date; the checkpoint comes
 // first, and metrics.csv is always written whole from the trainer's history,
 // so that a training continued after a crash ends with the same file.
-bool RunTraining(const RunOptions& options, Trainer* trainer,
-                 Progress* progress);
+bool RunTraining(const RunOptions& options, Trainer* trainer, Progress* progress);
 
 // Writes OUT/model.onnx, OUT/model_layered.onnx, OUT/model_portable.onnx and
 // OUT/labels.txt.
-void WriteModels(const std::string& out, const Trainer& trainer,
-                 const DataSet& data);
+void WriteModels(const std::string& out, const Trainer& trainer, const DataSet& data);
 
 }  // namespace csc
 

@@ -1,17 +1,17 @@
 // The training driver: a data set and options in, a trained network out.
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
 #include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 #include <string>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include "solvers/engines/registry.h"
 #include "solvers/error.h"
@@ -66,8 +66,7 @@ constexpr char kFooter[] =
 
 void AddModelOptions(CLI::App* app, CommandLine* line) {
   ModelOptions& model = line->training.model;
-  app->add_option("--model", model.model,
-                  fmt::format("{}", fmt::join(ModelNames(), ", ")))
+  app->add_option("--model", model.model, fmt::format("{}", fmt::join(ModelNames(), ", ")))
       ->capture_default_str();
   app->add_option("--depth", model.depth,
                   "layers [msd_csc, msdnet: 6; residual networks, which have "
@@ -77,8 +76,7 @@ void AddModelOptions(CLI::App* app, CommandLine* line) {
                   "feed_forward: 32; others: 16]");
   app->add_option("--unfolding", model.unfolding,
                   "pursuit steps after the first [msd_csc, ml_csc: 1]");
-  app->add_option("--algorithm", model.algorithm, "ista or fista")
-      ->capture_default_str();
+  app->add_option("--algorithm", model.algorithm, "ista or fista")->capture_default_str();
   app->add_option("--normalisation", model.normalisation,
                   "before thresholds: none or batch [batch]");
   app->add_option("--step", model.step,
@@ -100,29 +98,23 @@ void AddTrainingOptions(CLI::App* app, CommandLine* line) {
                   "digits, folder:DIR (DIR/train/CLASS/*, DIR/test/CLASS/*) "
                   "or cifar10:DIR (the binary files)")
       ->capture_default_str();
-  app->add_option("--epochs", o.epochs, "passes over the training images")
-      ->capture_default_str();
-  app->add_option("--batch-size", o.batch_size, "images a step")
-      ->capture_default_str();
-  app->add_option("--learning-rate", o.learning_rate,
-                  "[residual networks: 0.1; others: 0.05]");
+  app->add_option("--epochs", o.epochs, "passes over the training images")->capture_default_str();
+  app->add_option("--batch-size", o.batch_size, "images a step")->capture_default_str();
+  app->add_option("--learning-rate", o.learning_rate, "[residual networks: 0.1; others: 0.05]");
   app->add_option("--lr-milestones", line->milestones,
                   "epochs after which the rate is divided by 10, as in "
                   "75,115, or none [a half and three quarters of the epochs]");
-  app->add_option("--momentum", o.momentum, "of gradient descent")
-      ->capture_default_str();
+  app->add_option("--momentum", o.momentum, "of gradient descent")->capture_default_str();
   app->add_flag("--nesterov", o.nesterov, "Nesterov's momentum");
   app->add_option("--weight-decay", o.weight_decay,
                   "of filters only [residual networks: 0.0001; others: 0]");
   app->add_flag("--augment", o.augment,
                 "random translations by up to an eighth, and mirror images "
                 "except for digits");
-  app->add_option("--seed", o.seed, "of filters, order and augmentation")
-      ->capture_default_str();
+  app->add_option("--seed", o.seed, "of filters, order and augmentation")->capture_default_str();
   app->add_option("--limit-train", o.limit_train,
                   "use so many training images, evenly spaced [all]");
-  app->add_option("--limit-test", o.limit_test,
-                  "use so many test images, evenly spaced [all]");
+  app->add_option("--limit-test", o.limit_test, "use so many test images, evenly spaced [all]");
 }
 
 void AddRunOptions(CLI::App* app, CommandLine* line) {
@@ -131,19 +123,15 @@ void AddRunOptions(CLI::App* app, CommandLine* line) {
     engines.push_back(info.present ? info.name : info.name + " (absent)");
   }
   app->add_option("--engine", line->engine,
-                  fmt::format("{} [$CSC_ENGINE, else the first]",
-                              fmt::join(engines, ", ")));
+                  fmt::format("{} [$CSC_ENGINE, else the first]", fmt::join(engines, ", ")));
   app->add_option("--threads", line->threads,
-                  fmt::format("0 for all processors, {} here",
-                              NumAvailableCpus()))
+                  fmt::format("0 for all processors, {} here", NumAvailableCpus()))
       ->capture_default_str();
-  app->add_option("--out", line->out, "folder for what is written")
-      ->capture_default_str();
+  app->add_option("--out", line->out, "folder for what is written")->capture_default_str();
   app->add_option("--checkpoint-steps", line->checkpoint_steps,
                   "steps between two checkpoints within an epoch; 0 for none")
       ->capture_default_str();
-  app->add_flag("--resume", line->resume,
-                "continue from OUT/checkpoint.csc, with its options");
+  app->add_flag("--resume", line->resume, "continue from OUT/checkpoint.csc, with its options");
 }
 
 void ParseMilestones(const std::string& text, TrainingOptions* options) {
@@ -155,8 +143,7 @@ void ParseMilestones(const std::string& text, TrainingOptions* options) {
   while (std::getline(stream, part, ',')) {
     int64_t epoch = 0;
     Require(CLI::detail::lexical_cast(part, epoch),
-            "--lr-milestones is \"{}\": epochs as in 75,115 or none expected",
-            text);
+            "--lr-milestones is \"{}\": epochs as in 75,115 or none expected", text);
     options->milestones->push_back(epoch);
   }
 }
@@ -186,24 +173,23 @@ TrainingOptions Reconcile(const CLI::App& app, const TrainingOptions& stored,
   const Json now = ToJson(filled);
   for (const auto& [name, value] : was.items()) {
     if (app.count("--" + name) == 0 || now.at(name) == value) continue;
-    Fail("--{} is {}, but the checkpoint to resume was made with {}; leave it "
-         "out, or start anew in another --out",
-         name, now.at(name).dump(), value.dump());
+    Fail(
+        "--{} is {}, but the checkpoint to resume was made with {}; leave it "
+        "out, or start anew in another --out",
+        name, now.at(name).dump(), value.dump());
   }
   return ResolveOptions(options);
 }
 
 int Train(const CLI::App& app, CommandLine* line) {
-  Require(line->threads >= 0, "{} threads: at least 0 expected",
-          line->threads);
-  Require(line->checkpoint_steps >= 0,
-          "--checkpoint-steps is {}: at least 0 expected",
+  Require(line->threads >= 0, "{} threads: at least 0 expected", line->threads);
+  Require(line->checkpoint_steps >= 0, "--checkpoint-steps is {}: at least 0 expected",
           line->checkpoint_steps);
   ParseMilestones(line->milestones, &line->training);
   std::error_code error;
   std::filesystem::create_directories(line->out, error);
-  Require(std::filesystem::is_directory(line->out),
-          "{}: cannot be made into a folder: {}", line->out, error.message());
+  Require(std::filesystem::is_directory(line->out), "{}: cannot be made into a folder: {}",
+          line->out, error.message());
 
   Progress progress;
   const std::string path = CheckpointPath(line->out);
@@ -217,29 +203,30 @@ int Train(const CLI::App& app, CommandLine* line) {
     options = Reconcile(app, origin.options, line->training);
     if (engine_name.empty()) engine_name = origin.engine;
     if (engine_name != origin.engine) {
-      progress.Note(fmt::format(
-          "note: begun on engine {}, continued on {}: not to the same bits",
-          origin.engine, engine_name));
+      progress.Note(fmt::format("note: begun on engine {}, continued on {}: not to the same bits",
+                                origin.engine, engine_name));
     }
   } else {
     options = ResolveOptions(line->training);
     if (line->resume) {
-      progress.Note(fmt::format("note: {} is not there yet, so this starts "
-                                "from the beginning",
-                                path));
+      progress.Note(
+          fmt::format("note: {} is not there yet, so this starts "
+                      "from the beginning",
+                      path));
     } else if (exists) {
       // A forgotten --resume must not cost a night's work.
       const std::string kept = line->out + "/checkpoint.previous.csc";
       std::filesystem::rename(path, kept);
-      progress.Note(fmt::format("note: the training that was there is kept as "
-                                "{}",
-                                kept));
+      progress.Note(
+          fmt::format("note: the training that was there is kept as "
+                      "{}",
+                      kept));
     }
   }
 
   const Engine& engine = FindEngine(engine_name);
-  const std::unique_ptr<Executor> executor = MakeThreadPool(
-      line->threads > 0 ? line->threads : NumAvailableCpus());
+  const std::unique_ptr<Executor> executor =
+      MakeThreadPool(line->threads > 0 ? line->threads : NumAvailableCpus());
   DataSet data = OpenDataSet(options.data, executor.get());
   Limit(&data.train, options.limit_train);
   Limit(&data.test, options.limit_test);
@@ -247,8 +234,7 @@ int Train(const CLI::App& app, CommandLine* line) {
   Trainer trainer(options, data, engine, executor.get());
   if (checkpoint) trainer.Restore(*checkpoint);
   const auto warn = [&](const char* when) {
-    const std::string warning =
-        StepWarning(trainer.model(), trainer.parameters());
+    const std::string warning = StepWarning(trainer.model(), trainer.parameters());
     if (!warning.empty()) {
       progress.Note(fmt::format("warning: {}, {}", when, warning));
     }
@@ -256,29 +242,27 @@ int Train(const CLI::App& app, CommandLine* line) {
   warn("at the start");
   CatchInterrupts();
   const bool done = RunTraining(
-      {line->out, line->checkpoint_steps, [] { return interrupted != 0; }},
-      &trainer, &progress);
+      {line->out, line->checkpoint_steps, [] { return interrupted != 0; }}, &trainer, &progress);
   if (!done) {
-    progress.Note(fmt::format(
-        "interrupted in epoch {}, after step {} of {}; --resume --out {} "
-        "continues",
-        trainer.epoch() + 1, trainer.step(), trainer.num_steps(), line->out));
+    progress.Note(
+        fmt::format("interrupted in epoch {}, after step {} of {}; --resume --out {} "
+                    "continues",
+                    trainer.epoch() + 1, trainer.step(), trainer.num_steps(), line->out));
     return kInterrupted;
   }
   warn("after training");
   WriteModels(line->out, trainer, data);
 
   const EpochResult& last = trainer.history().back();
-  const Json report = {
-      {"test_accuracy", last.test_accuracy},
-      {"train_loss", last.train_loss},
-      {"images_per_second", std::round(progress.ImagesPerSecond() * 10) / 10},
-      {"epochs", static_cast<int64_t>(trainer.history().size())},
-      {"parameters", trainer.model().trainable_parameters()},
-      {"engine", engine.name()},
-      {"model", options.model.model},
-      {"data", options.data},
-      {"out", line->out}};
+  const Json report = {{"test_accuracy", last.test_accuracy},
+                       {"train_loss", last.train_loss},
+                       {"images_per_second", std::round(progress.ImagesPerSecond() * 10) / 10},
+                       {"epochs", static_cast<int64_t>(trainer.history().size())},
+                       {"parameters", trainer.model().trainable_parameters()},
+                       {"engine", engine.name()},
+                       {"model", options.model.model},
+                       {"data", options.data},
+                       {"out", line->out}};
   fmt::print("{}\n", report.dump());
   return 0;
 }
@@ -294,6 +278,5 @@ int main(int argc, char** argv) {
   csc::AddTrainingOptions(&app, &line);
   csc::AddRunOptions(&app, &line);
   app.footer(csc::kFooter);
-  return csc::RunProgram(&app, argc, argv,
-                         [&] { return csc::Train(app, &line); });
+  return csc::RunProgram(&app, argc, argv, [&] { return csc::Train(app, &line); });
 }

@@ -38,8 +38,8 @@ class Trainer {
  public:
   // `options` resolved; `data` limited already. All but the options must
   // outlive the trainer. Throws Error.
-  Trainer(const TrainingOptions& options, const DataSet& data,
-          const Engine& engine, Executor* executor);
+  Trainer(const TrainingOptions& options, const DataSet& data, const Engine& engine,
+          Executor* executor);
 
   // Continues from a checkpoint that Save made for equal options. Throws Error
   // for one of another model or other data.

@@ -1,6 +1,7 @@
 // A trainer's state as a checkpoint, and back.
 
 #include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "solvers/error.h"
@@ -19,13 +20,11 @@ Json ParseDescription(const Checkpoint& checkpoint) {
 }
 
 // Copies an array of the checkpoint that must have the size of `dst`.
-void Take(const Checkpoint& checkpoint, const char* name,
-          std::vector<float>* dst) {
+void Take(const Checkpoint& checkpoint, const char* name, std::vector<float>* dst) {
   const auto found = checkpoint.arrays.find(name);
   Require(found != checkpoint.arrays.end(), "the checkpoint has no {}", name);
-  Require(found->second.size() == dst->size(),
-          "the checkpoint has {} {}: {} expected", found->second.size(), name,
-          dst->size());
+  Require(found->second.size() == dst->size(), "the checkpoint has {} {}: {} expected",
+          found->second.size(), name, dst->size());
   *dst = found->second;
 }
 
@@ -50,36 +49,27 @@ std::string Trainer::ModelDescription() const {
 Checkpoint Trainer::Save() const {
   Json history = Json::array();
   for (const EpochResult& r : history_) {
-    history.push_back({r.epoch, r.learning_rate, r.train_loss,
-                       r.train_accuracy, r.test_loss, r.test_accuracy});
+    history.push_back(
+        {r.epoch, r.learning_rate, r.train_loss, r.train_accuracy, r.test_loss, r.test_accuracy});
   }
-  const Json description = {{"options", ToJson(options_)},
-                            {"engine", engine_.name()},
-                            {"data", DataDescription(data_)},
-                            {"model", ModelDescription()},
-                            {"epoch", epoch_},
-                            {"step", step_},
-                            {"loss_sum", loss_sum_},
-                            {"correct", correct_},
-                            {"seen", seen_},
-                            {"history", history}};
+  const Json description = {
+      {"options", ToJson(options_)}, {"engine", engine_.name()}, {"data", DataDescription(data_)},
+      {"model", ModelDescription()}, {"epoch", epoch_},          {"step", step_},
+      {"loss_sum", loss_sum_},       {"correct", correct_},      {"seen", seen_},
+      {"history", history}};
   return {description.dump(),
-          {{"parameters", parameters_},
-           {"velocity", velocity_},
-           {"running", running_}}};
+          {{"parameters", parameters_}, {"velocity", velocity_}, {"running", running_}}};
 }
 
 void Trainer::Restore(const Checkpoint& checkpoint) {
   const Json json = ParseDescription(checkpoint);
   try {
     Require(json.at("model").get<std::string>() == ModelDescription(),
-            "the checkpoint is of another model than {} with these options",
-            options_.model.model);
+            "the checkpoint is of another model than {} with these options", options_.model.model);
     Require(json.at("data").get<std::string>() == DataDescription(data_),
             "the checkpoint was made with other images than those of {}: their "
             "fingerprint is {}, {} expected",
-            data_.name, DataDescription(data_),
-            json.at("data").get<std::string>());
+            data_.name, DataDescription(data_), json.at("data").get<std::string>());
     Take(checkpoint, "parameters", &parameters_);
     Take(checkpoint, "velocity", &velocity_);
     Take(checkpoint, "running", &running_);
@@ -91,8 +81,8 @@ void Trainer::Restore(const Checkpoint& checkpoint) {
     history_.clear();
     for (const Json& row : json.at("history")) {
       history_.push_back({row.at(0).get<int64_t>(), row.at(1).get<double>(),
-                          row.at(2).get<double>(), row.at(3).get<double>(),
-                          row.at(4).get<double>(), row.at(5).get<double>()});
+                          row.at(2).get<double>(), row.at(3).get<double>(), row.at(4).get<double>(),
+                          row.at(5).get<double>()});
     }
   } catch (const Json::exception& error) {
     Fail("the checkpoint's description is damaged: {}", error.what());
@@ -101,11 +91,9 @@ void Trainer::Restore(const Checkpoint& checkpoint) {
 
 CheckpointOrigin OriginOf(const Checkpoint& checkpoint) {
   const Json json = ParseDescription(checkpoint);
-  Require(json.contains("options") && json.contains("engine") &&
-              json["engine"].is_string(),
+  Require(json.contains("options") && json.contains("engine") && json["engine"].is_string(),
           "the checkpoint does not say what made it");
-  return {TrainingOptionsFromJson(json["options"]),
-          json["engine"].get<std::string>()};
+  return {TrainingOptionsFromJson(json["options"]), json["engine"].get<std::string>()};
 }
 
 }  // namespace csc

@@ -31,8 +31,7 @@ class Writer {
   }
   void Floats(const std::vector<float>& values) {
     Number<uint64_t>(values.size());
-    bytes_.append(reinterpret_cast<const char*>(values.data()),
-                  values.size() * sizeof(float));
+    bytes_.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
   }
   std::string& bytes() { return bytes_; }
 
@@ -65,8 +64,7 @@ class Reader {
 
  private:
   size_t Bounded(uint64_t count, size_t element) {
-    Require(count <= left_ / element, "a part of {} elements is too long",
-            count);
+    Require(count <= left_ / element, "a part of {} elements is too long", count);
     return count;
   }
   void Copy(void* dst, size_t size) {
@@ -81,8 +79,7 @@ class Reader {
 };
 
 Checkpoint Parse(const std::string& bytes) {
-  Require(bytes.size() >= kHeaderSize &&
-              bytes.compare(0, kMagicSize, kMagic) == 0,
+  Require(bytes.size() >= kHeaderSize && bytes.compare(0, kMagicSize, kMagic) == 0,
           "not a checkpoint: \"{}\" expected at its start", kMagic);
   uint32_t version;
   std::memcpy(&version, bytes.data() + kMagicSize, sizeof(version));
@@ -101,8 +98,7 @@ Checkpoint Parse(const std::string& bytes) {
   uint64_t checksum;
   std::memcpy(&checksum, bytes.data() + kHeaderSize + size, sizeof(checksum));
   Require(checksum == hash.value(),
-          "a damaged checkpoint: checksum {:016x} found, {:016x} expected",
-          hash.value(), checksum);
+          "a damaged checkpoint: checksum {:016x} found, {:016x} expected", hash.value(), checksum);
 
   Reader reader(bytes.data() + kHeaderSize, size);
   Checkpoint checkpoint;

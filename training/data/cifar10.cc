@@ -27,8 +27,8 @@ void ReadBatch(const std::string& path, Images* images) {
           path, size, kRecord, 10000 * kRecord);
   for (int64_t begin = 0; begin < size; begin += kRecord) {
     const int label = static_cast<unsigned char>(bytes[begin]);
-    Require(label < kClasses, "{}: record {} has label {}: 0..{} expected",
-            path, begin / kRecord, label, kClasses - 1);
+    Require(label < kClasses, "{}: record {} has label {}: 0..{} expected", path, begin / kRecord,
+            label, kClasses - 1);
     images->labels.push_back(label);
   }
   images->pixels.reserve(images->pixels.size() + size);
@@ -47,8 +47,7 @@ DataSet LoadCifar10(const std::string& folder) {
                   "dog",      "frog",       "horse", "ship", "truck"};
   data.train.shape = data.test.shape = {3, 32, 32};
   for (int i = 1; i <= 5; ++i) {
-    ReadBatch(folder + "/data_batch_" + std::to_string(i) + ".bin",
-              &data.train);
+    ReadBatch(folder + "/data_batch_" + std::to_string(i) + ".bin", &data.train);
   }
   ReadBatch(folder + "/test_batch.bin", &data.test);
   return data;

@@ -13,15 +13,14 @@ void Limit(Images* images, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     const int64_t from = i * all / count;  // >= i: nothing is overwritten early
     images->labels[i] = images->labels[from];
-    std::copy_n(images->pixels.begin() + from * size, size,
-                images->pixels.begin() + i * size);
+    std::copy_n(images->pixels.begin() + from * size, size, images->pixels.begin() + i * size);
   }
   images->labels.resize(count);
   images->pixels.resize(count * size);
 }
 
-void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices,
-             int64_t count, float* dst) {
+void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices, int64_t count,
+             float* dst) {
   const int64_t size = images.shape.size();
   const float white = data.white;
   for (int64_t n = 0; n < count; ++n) {

@@ -27,7 +27,7 @@ struct DataSet {
   std::string name;                  // as given to --data
   std::vector<std::string> classes;  // K names
   uint8_t white = 255;               // the byte that stands for 1.0
-  bool mirrored = true;  // whether a mirrored image shows the same class
+  bool mirrored = true;              // whether a mirrored image shows the same class
   Images train;
   Images test;
 };
@@ -37,8 +37,8 @@ struct DataSet {
 void Limit(Images* images, int64_t count);
 
 // `count` images at `indices` as floats in [0, 1], [count, C, H, W].
-void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices,
-             int64_t count, float* dst);
+void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices, int64_t count,
+             float* dst);
 
 // A number that differs where shapes, pixels, labels or classes do: a training
 // must not be continued on other data.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
@@ -18,13 +17,11 @@ namespace fs = std::filesystem;
 std::vector<std::string> Names(const fs::path& folder, bool folders) {
   std::error_code error;
   std::vector<std::string> names;
-  for (fs::directory_iterator i(folder, error), end; !error && i != end;
-       i.increment(error)) {
+  for (fs::directory_iterator i(folder, error), end; !error && i != end; i.increment(error)) {
     const std::string name = i->path().filename().string();
     if (name[0] != '.' && i->is_directory() == folders) names.push_back(name);
   }
-  Require(!error, "{}: {}: a folder expected", folder.string(),
-          error.message());
+  Require(!error, "{}: {}: a folder expected", folder.string(), error.message());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -34,13 +31,11 @@ struct File {
   int32_t label;
 };
 
-std::vector<File> ListSplit(const fs::path& folder,
-                            const std::vector<std::string>& classes) {
+std::vector<File> ListSplit(const fs::path& folder, const std::vector<std::string>& classes) {
   std::vector<File> files;
   for (const std::string& name : Names(folder, true)) {
     const auto found = std::find(classes.begin(), classes.end(), name);
-    Require(found != classes.end(),
-            "{}: there is no such class among the training pictures",
+    Require(found != classes.end(), "{}: there is no such class among the training pictures",
             (folder / name).string());
     const auto label = static_cast<int32_t>(found - classes.begin());
     const std::vector<std::string> inside = Names(folder / name, false);
@@ -50,8 +45,7 @@ std::vector<File> ListSplit(const fs::path& folder,
       files.push_back({(folder / name / file).string(), label});
     }
   }
-  Require(!files.empty(),
-          "{}: holds no folders: one for each class of pictures expected",
+  Require(!files.empty(), "{}: holds no folders: one for each class of pictures expected",
           folder.string());
   return files;
 }
@@ -70,10 +64,8 @@ cv::Mat Read(const std::string& path, int flags) {
 
 void ReadInto(const std::string& path, const Shape& shape, uint8_t* dst) {
   const bool grey = shape.channels == 1;
-  cv::Mat image =
-      Read(path, grey ? cv::IMREAD_GRAYSCALE : cv::IMREAD_COLOR);
-  const cv::Size size(static_cast<int>(shape.width),
-                      static_cast<int>(shape.height));
+  cv::Mat image = Read(path, grey ? cv::IMREAD_GRAYSCALE : cv::IMREAD_COLOR);
+  const cv::Size size(static_cast<int>(shape.width), static_cast<int>(shape.height));
   if (image.size() != size) {
     cv::resize(image, image, size, 0, 0, cv::INTER_AREA);
   }
@@ -92,17 +84,14 @@ void ReadInto(const std::string& path, const Shape& shape, uint8_t* dst) {
   }
 }
 
-Images ReadSplit(const std::vector<File>& files, const Shape& shape,
-                 Executor* executor) {
+Images ReadSplit(const std::vector<File>& files, const Shape& shape, Executor* executor) {
   Images images;
   images.shape = shape;
   images.pixels.resize(files.size() * shape.size());
   for (const File& file : files) images.labels.push_back(file.label);
-  executor->ParallelFor(static_cast<int64_t>(files.size()),
-                        [&](int64_t i, int) {
-                          ReadInto(files[i].path, shape,
-                                   images.pixels.data() + i * shape.size());
-                        });
+  executor->ParallelFor(static_cast<int64_t>(files.size()), [&](int64_t i, int) {
+    ReadInto(files[i].path, shape, images.pixels.data() + i * shape.size());
+  });
   return images;
 }
 

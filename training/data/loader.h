@@ -27,8 +27,8 @@ struct LoaderOptions {
 // Random translation by up to `padding` pixels each way, zeros moving in, and
 // with `flip` a mirror image every other time: a pure function of seed, epoch
 // and the sample's index in the training set. `image` is [C, H, W].
-void Augment(const Shape& shape, int padding, bool flip, uint64_t seed,
-             uint64_t epoch, uint32_t index, float* image);
+void Augment(const Shape& shape, int padding, bool flip, uint64_t seed, uint64_t epoch,
+             uint32_t index, float* image);
 
 // 4 for images of 32 x 32 (the usual choice), and in proportion: 1 for 8 x 8.
 int AugmentationPadding(const Shape& shape);

@@ -14,8 +14,7 @@ DataSet OpenDataSet(const std::string& name, Executor* executor) {
     if (kind == "folder") return LoadFolder(folder, executor);
     if (kind == "cifar10") return LoadCifar10(folder);
   }
-  Fail("data set \"{}\" is unknown: digits, folder:DIR or cifar10:DIR expected",
-       name);
+  Fail("data set \"{}\" is unknown: digits, folder:DIR or cifar10:DIR expected", name);
 }
 
 }  // namespace csc

@@ -1,8 +1,8 @@
 #include "training/models/builder.h"
 
-#include <cmath>
-
 #include <fmt/format.h>
+
+#include <cmath>
 
 #include "solvers/error.h"
 
@@ -14,8 +14,7 @@ using Ints = std::vector<int64_t>;
 
 }  // namespace
 
-ModelBuilder::ModelBuilder(const ModelOptions& resolved, const Shape& input,
-                           int64_t classes)
+ModelBuilder::ModelBuilder(const ModelOptions& resolved, const Shape& input, int64_t classes)
     : shape_(input) {
   model_.options = resolved;
   model_.input = input;
@@ -31,8 +30,7 @@ ModelParameter ModelBuilder::Filters(const Dims& dims, double scale) const {
   return p;
 }
 
-ModelParameter ModelBuilder::Vector(int64_t n, Role role,
-                                    double constant) const {
+ModelParameter ModelBuilder::Vector(int64_t n, Role role, double constant) const {
   ModelParameter p;
   p.dims = {n};
   p.role = role;
@@ -47,8 +45,8 @@ ModelParameter ModelBuilder::Step() const {
 }
 
 void ModelBuilder::AddLayer(const std::string& op, const Attributes& attributes,
-                            std::vector<ModelParameter> parameters,
-                            int frozen_count, bool normalise) {
+                            std::vector<ModelParameter> parameters, int frozen_count,
+                            bool normalise) {
   ModelLayer layer;
   layer.spec = MakeLayerSpec(op, attributes, frozen_count);
   layer.first = static_cast<int>(model_.parameters.size());
@@ -57,8 +55,7 @@ void ModelBuilder::AddLayer(const std::string& op, const Attributes& attributes,
 
   std::vector<std::string> names = ParameterNames(layer.spec);
   if (layer.count > frozen_count) names.push_back("a");
-  const bool two_sided =
-      layer.spec.Has("nonnegative") && layer.spec.Int("nonnegative") == 0;
+  const bool two_sided = layer.spec.Has("nonnegative") && layer.spec.Int("nonnegative") == 0;
   std::vector<Dims> dims;
   for (int i = 0; i < layer.count; ++i) {
     ModelParameter& p = parameters[i];
@@ -67,21 +64,21 @@ void ModelBuilder::AddLayer(const std::string& op, const Attributes& attributes,
     dims.push_back(p.dims);
     model_.parameters.push_back(std::move(p));
   }
-  const Dims out = OutputDims(
-      layer.spec, dims, {1, shape_.channels, shape_.height, shape_.width});
-  shape_ = {out[1], out[2], out[3]};
-  Require(shape_.size() > 0,
-          "images of {} are too small for model {}: nothing is left after "
-          "layer {}",
-          ToString(model_.input), options().model, model_.layers.size());
+  try {
+    const Dims out =
+        OutputDims(layer.spec, dims, {1, shape_.channels, shape_.height, shape_.width});
+    shape_ = {out[1], out[2], out[3]};
+  } catch (const Error& error) {
+    Fail("images of {} are too small for model {}: layer {}: {}", ToString(model_.input),
+         options().model, model_.layers.size(), error.what());
+  }
   model_.layers.push_back(std::move(layer));
 }
 
 void ModelBuilder::AddMsdCsc(int64_t width, int64_t dilation, double scale) {
   const int64_t identity = options().threshold_identity ? shape_.channels : 0;
-  std::vector<ModelParameter> parameters = {
-      Filters({width, shape_.channels, 3, 3}, scale),
-      Vector(identity + width, Role::kThreshold, 0), Step()};
+  std::vector<ModelParameter> parameters = {Filters({width, shape_.channels, 3, 3}, scale),
+                                            Vector(identity + width, Role::kThreshold, 0), Step()};
   if (normalise()) {
     parameters.push_back(Vector(identity + width, Role::kScale, 1));
   }
@@ -94,12 +91,10 @@ void ModelBuilder::AddMsdCsc(int64_t width, int64_t dilation, double scale) {
            std::move(parameters), count, normalise());
 }
 
-void ModelBuilder::AddResCsc(int64_t width, int64_t stride, bool simplified,
-                             double scale) {
+void ModelBuilder::AddResCsc(int64_t width, int64_t stride, bool simplified, double scale) {
   std::vector<ModelParameter> parameters = {
-      Filters({width, shape_.channels, 3, 3}, scale),
-      Vector(width, Role::kThreshold, 0), Filters({width, width, 3, 3}, scale),
-      Vector(width, Role::kThreshold, 0), Step()};
+      Filters({width, shape_.channels, 3, 3}, scale), Vector(width, Role::kThreshold, 0),
+      Filters({width, width, 3, 3}, scale), Vector(width, Role::kThreshold, 0), Step()};
   if (normalise()) {
     parameters.push_back(Vector(width, Role::kScale, 1));
     parameters.push_back(Vector(width, Role::kScale, 1));
@@ -131,8 +126,7 @@ void ModelBuilder::AddMlCsc(const std::vector<Convolution>& convolutions) {
   Ints pads;
   int64_t channels = shape_.channels;
   for (const Convolution& c : convolutions) {
-    parameters.push_back(
-        Filters({c.width, channels, c.kernel, c.kernel}, c.scale));
+    parameters.push_back(Filters({c.width, channels, c.kernel, c.kernel}, c.scale));
     parameters.push_back(Vector(c.width, Role::kThreshold, 0));
     parameters.push_back(Step());
     strides.push_back(c.stride);
@@ -151,13 +145,10 @@ void ModelBuilder::AddMlCsc(const std::vector<Convolution>& convolutions) {
 
 void ModelBuilder::AddMaxPool() {
   if (shape_.height < 2 || shape_.width < 2) return;
-  AddLayer("MaxPool", {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}},
-           {}, 0, false);
+  AddLayer("MaxPool", {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}}, {}, 0, false);
 }
 
-void ModelBuilder::AddGlobalAveragePool() {
-  AddLayer("GlobalAveragePool", {}, {}, 0, false);
-}
+void ModelBuilder::AddGlobalAveragePool() { AddLayer("GlobalAveragePool", {}, {}, 0, false); }
 
 void ModelBuilder::AddClassifier() {
   const int64_t k = model_.classes;

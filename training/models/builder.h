@@ -14,8 +14,7 @@ namespace csc {
 // Adds layers to a model and keeps the shape between them.
 class ModelBuilder {
  public:
-  ModelBuilder(const ModelOptions& resolved, const Shape& input,
-               int64_t classes);
+  ModelBuilder(const ModelOptions& resolved, const Shape& input, int64_t classes);
 
   const ModelOptions& options() const { return model_.options; }
   const Shape& shape() const { return shape_; }  // of the last output
@@ -49,8 +48,7 @@ class ModelBuilder {
   ModelParameter Step() const;
   // `parameters` named in order; those past the contract's are training's own.
   void AddLayer(const std::string& op, const Attributes& attributes,
-                std::vector<ModelParameter> parameters, int frozen_count,
-                bool normalise);
+                std::vector<ModelParameter> parameters, int frozen_count, bool normalise);
 
   Model model_;
   Shape shape_;

@@ -1,12 +1,11 @@
 #include "training/models/model.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "solvers/algorithms/lasso.h"
+#include <algorithm>
+#include <cmath>
+
 #include "solvers/error.h"
 #include "training/models/builder.h"
 #include "training/random.h"
@@ -21,7 +20,7 @@ struct Kind {
   void (*build)(ModelBuilder*);
   int depth;
   int width;
-  int unfolding;      // -1: it has none
+  int unfolding;  // -1: it has none
   const char* normalisation;
   double step;
   bool learn_step;
@@ -38,13 +37,11 @@ const std::vector<Kind>& Kinds() {
       {"msd_csc", BuildMsdCsc, 6, 16, 1, "batch", 1, true, 0},
       {"msdnet", BuildMsdCsc, 6, 16, -1, "batch", 1, false, kKaiming},
       {"res_csc", BuildResidual, 20, 16, -1, "batch", -0.1, true, kKaiming},
-      {"res_csc_simplified", BuildResidual, 20, 16, -1, "batch", -0.1, true,
-       kKaiming},
+      {"res_csc_simplified", BuildResidual, 20, 16, -1, "batch", -0.1, true, kKaiming},
       {"resnet", BuildResidual, 20, 16, -1, "batch", 0, false, kKaiming},
       {"plain", BuildResidual, 20, 16, -1, "batch", 0, false, kKaiming},
       {"ml_csc", BuildMultiLayer, 6, 32, 1, "batch", 1, true, kUnfoldedScale},
-      {"feed_forward", BuildMultiLayer, 6, 32, -1, "batch", 1, false,
-       kUnfoldedScale},
+      {"feed_forward", BuildMultiLayer, 6, 32, -1, "batch", 1, false, kUnfoldedScale},
   };
   return *kinds;
 }
@@ -53,21 +50,18 @@ const Kind& FindKind(const std::string& name) {
   for (const Kind& kind : Kinds()) {
     if (kind.name == name) return kind;
   }
-  Fail("model \"{}\" is unknown: one of {} expected", name,
-       fmt::join(ModelNames(), ", "));
+  Fail("model \"{}\" is unknown: one of {} expected", name, fmt::join(ModelNames(), ", "));
 }
 
 void CheckDepth(const Kind& kind, int depth) {
   if (kind.build == BuildResidual) {
     Require(depth >= 8 && depth <= 1202 && depth % 6 == 2,
-            "a depth of {}: 6 n + 2 expected by model {}, as in 20, 32, 44",
-            depth, kind.name);
+            "a depth of {}: 6 n + 2 expected by model {}, as in 20, 32, 44", depth, kind.name);
   } else if (kind.build == BuildMultiLayer) {
-    Require(depth == kind.depth, "a depth of {}: model {} has {} layers", depth,
-            kind.name, kind.depth);
+    Require(depth == kind.depth, "a depth of {}: model {} has {} layers", depth, kind.name,
+            kind.depth);
   } else {
-    Require(1 <= depth && depth <= 200, "a depth of {}: 1..200 expected",
-            depth);
+    Require(1 <= depth && depth <= 200, "a depth of {}: 1..200 expected", depth);
   }
 }
 
@@ -88,19 +82,17 @@ ModelOptions ResolveOptions(const ModelOptions& options) {
   if (!o.depth) o.depth = kind.depth;
   CheckDepth(kind, *o.depth);
   if (!o.width) o.width = kind.width;
-  Require(1 <= *o.width && *o.width <= 4096, "a width of {}: 1..4096 expected",
-          *o.width);
+  Require(1 <= *o.width && *o.width <= 4096, "a width of {}: 1..4096 expected", *o.width);
   if (!o.unfolding) o.unfolding = std::max(kind.unfolding, 0);
-  Require(0 <= *o.unfolding && *o.unfolding <= 1000,
-          "an unfolding of {}: 0..1000 expected", *o.unfolding);
-  Require(kind.unfolding >= 0 || *o.unfolding == 0,
-          "an unfolding of {}: model {} has none", *o.unfolding, kind.name);
+  Require(0 <= *o.unfolding && *o.unfolding <= 1000, "an unfolding of {}: 0..1000 expected",
+          *o.unfolding);
+  Require(kind.unfolding >= 0 || *o.unfolding == 0, "an unfolding of {}: model {} has none",
+          *o.unfolding, kind.name);
   Require(o.algorithm == "ista" || o.algorithm == "fista",
           "algorithm is \"{}\": \"ista\" or \"fista\" expected", o.algorithm);
   if (o.normalisation.empty()) o.normalisation = kind.normalisation;
   Require(o.normalisation == "none" || o.normalisation == "batch",
-          "normalisation is \"{}\": \"none\" or \"batch\" expected",
-          o.normalisation);
+          "normalisation is \"{}\": \"none\" or \"batch\" expected", o.normalisation);
   if (!o.step) o.step = kind.step;
   if (!o.learn_step) o.learn_step = kind.learn_step;
   Require(std::isfinite(*o.step), "a step of {}: a number expected", *o.step);
@@ -119,8 +111,7 @@ ModelOptions ResolveOptions(const ModelOptions& options) {
   return o;
 }
 
-Model MakeModel(const ModelOptions& options, const Shape& input,
-                int64_t classes) {
+Model MakeModel(const ModelOptions& options, const Shape& input, int64_t classes) {
   Require(classes >= 2, "{} classes found: at least 2 expected", classes);
   const ModelOptions resolved = ResolveOptions(options);
   ModelBuilder builder(resolved, input, classes);
@@ -147,60 +138,11 @@ std::vector<float> InitialParameters(const Model& model, uint64_t seed) {
     const ModelParameter& p = model.parameters[i];
     Random random(seed, Stream::kParameters, {i});
     for (int64_t k = 0; k < p.size(); ++k) {
-      values.push_back(static_cast<float>(
-          p.deviation > 0 ? p.deviation * random.Normal() : p.constant));
+      values.push_back(
+          static_cast<float>(p.deviation > 0 ? p.deviation * random.Normal() : p.constant));
     }
   }
   return values;
-}
-
-std::string StepWarning(const Model& model,
-                        const std::vector<float>& parameters) {
-  std::vector<int64_t> offsets = {0};
-  for (const ModelParameter& p : model.parameters) {
-    offsets.push_back(offsets.back() + p.size());
-  }
-  int total = 0;
-  int outside = 0;
-  double worst = -1;
-  std::string worst_text;
-  for (const ModelLayer& layer : model.layers) {
-    const bool unrolled =
-        layer.spec.Has("unfolding") && layer.spec.Int("unfolding") > 0;
-    const bool residual = layer.spec.op == "ResCsc";
-    if (!unrolled && !residual) continue;
-    std::vector<Dims> dims;
-    for (int i = 0; i < layer.count; ++i) {
-      dims.push_back(model.parameters[layer.first + i].dims);
-    }
-    // Filters are followed by b and, in every unrolled operator, by c.
-    const std::vector<Geometry> geometries = LayerGeometries(layer.spec, dims);
-    for (size_t g = residual ? 1 : 0; g < geometries.size(); ++g) {
-      const int f = layer.first + (residual ? 2 : 3 * static_cast<int>(g));
-      const float value = parameters[offsets[f + 2]];
-      const double c = residual ? -value : value;  // Eq. 5 adds c F2^T s
-      if (c == 0) continue;
-      ++total;
-      const Tensor filters = {model.parameters[f].dims,
-                              {parameters.begin() + offsets[f],
-                               parameters.begin() + offsets[f + 1]}};
-      // The dictionary of MSD-CSC is [I, F^T].
-      const double largest = DictionaryBound(filters, geometries[g]) +
-                             (layer.spec.op == "MsdCsc" ? 1 : 0);
-      if (0 <= c && c * largest <= 2) continue;
-      ++outside;
-      if (std::abs(c) * largest <= worst) continue;
-      worst = std::abs(c) * largest;
-      worst_text = fmt::format("{} = {:.3g} with lambda_max {:.3g}",
-                               model.parameters[f + 2].name, value, largest);
-    }
-  }
-  if (outside == 0) return "";
-  return fmt::format(
-      "the pursuit of {} of {} layers does not contract, which takes a c "
-      "lambda_max in 0..2 (-2..0 for res_csc): {}; a smaller --step or "
-      "--filter-scale helps",
-      outside, total, worst_text);
 }
 
 }  // namespace csc

@@ -22,9 +22,9 @@ namespace csc {
 // ResolveOptions fills in.
 struct ModelOptions {
   std::string model = "msd_csc";
-  std::optional<int> depth;        // layers, the fully connected one aside
-  std::optional<int> width;        // filters of a layer, or of the first
-  std::optional<int> unfolding;    // steps after the first
+  std::optional<int> depth;      // layers, the fully connected one aside
+  std::optional<int> width;      // filters of a layer, or of the first
+  std::optional<int> unfolding;  // steps after the first
   std::string algorithm = "fista";
   std::string normalisation;       // "none", "batch" or "" (the default)
   std::optional<double> step;      // where c starts
@@ -67,7 +67,7 @@ struct Model {
   std::vector<ModelLayer> layers;
   std::vector<ModelParameter> parameters;
 
-  int64_t parameter_size() const;       // entries of the flat array
+  int64_t parameter_size() const;        // entries of the flat array
   int64_t trainable_parameters() const;  // of these, the trained ones
 };
 
@@ -82,16 +82,14 @@ ModelOptions ResolveOptions(const ModelOptions& options);
 
 // Layouts are those of the paper (README.md has the table); pools that the
 // image is too small for are left out. Throws Error.
-Model MakeModel(const ModelOptions& options, const Shape& input,
-                int64_t classes);
+Model MakeModel(const ModelOptions& options, const Shape& input, int64_t classes);
 
 // The flat array training starts from.
 std::vector<float> InitialParameters(const Model& model, uint64_t seed);
 
 // One line on the layers whose c is too large (c lambda_max > 2), or of the
 // wrong sign, for their iteration to contract; empty when there are none.
-std::string StepWarning(const Model& model,
-                        const std::vector<float>& parameters);
+std::string StepWarning(const Model& model, const std::vector<float>& parameters);
 
 }  // namespace csc
 

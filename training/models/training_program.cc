@@ -25,8 +25,7 @@ LayerMoments MomentsOf(const TrainingProgram& training, int layer,
   for (const Moments& m : training.moments) {
     if (m.layer == layer) {
       all.mean.insert(all.mean.end(), src, src + m.channels);
-      all.variance.insert(all.variance.end(), src + m.channels,
-                          src + 2 * m.channels);
+      all.variance.insert(all.variance.end(), src + m.channels, src + 2 * m.channels);
     }
     src += 2 * m.channels;
   }
@@ -35,18 +34,16 @@ LayerMoments MomentsOf(const TrainingProgram& training, int layer,
 
 // gamma and b of n channels become a and b of `count` rows that start at
 // channel `first` of the moments.
-void Fold(const LayerMoments& moments, int64_t first, int64_t rows,
-          Tensor* scale, Tensor* threshold) {
+void Fold(const LayerMoments& moments, int64_t first, int64_t rows, Tensor* scale,
+          Tensor* threshold) {
   const int64_t n = static_cast<int64_t>(scale->data.size());
   Tensor a;
   Tensor b;
   a.dims = b.dims = rows == 1 ? Dims{n} : Dims{rows, n};
   for (int64_t i = 0; i < rows * n; ++i) {
-    const double factor = scale->data[i % n] /
-                          std::sqrt(moments.variance[first + i] + kEpsilon);
+    const double factor = scale->data[i % n] / std::sqrt(moments.variance[first + i] + kEpsilon);
     a.data.push_back(static_cast<float>(factor));
-    b.data.push_back(static_cast<float>(threshold->data[i % n] +
-                                        factor * moments.mean[first + i]));
+    b.data.push_back(static_cast<float>(threshold->data[i % n] + factor * moments.mean[first + i]));
   }
   *scale = std::move(a);
   *threshold = std::move(b);
@@ -60,8 +57,7 @@ void ScaleRows(const Tensor& scale, Tensor* filters) {
 }
 
 // `own` are the layer's trained parameters; on return its frozen constants.
-void FreezeLayer(const ModelLayer& layer, const LayerMoments& moments,
-                 std::vector<Tensor>* own) {
+void FreezeLayer(const ModelLayer& layer, const LayerMoments& moments, std::vector<Tensor>* own) {
   const std::string& op = layer.spec.op;
   std::vector<Tensor>& p = *own;
   if (op == "MsdCsc") {
@@ -105,17 +101,14 @@ TrainingProgram BuildTrainingProgram(const Model& model) {
     std::vector<int> own;
     for (int i = 0; i < layer.count; ++i) own.push_back(layer.first + i);
     const size_t before = program.instructions().size();
-    value = BuildLayer(layer.spec, own, value, &program,
-                       {layer.normalise, kEpsilon});
+    value = BuildLayer(layer.spec, own, value, &program, {layer.normalise, kEpsilon});
     for (size_t i = before; i < program.instructions().size(); ++i) {
       const Instruction& instruction = program.instructions()[i];
       if (instruction.op != Opcode::kMoments) continue;
-      Require(instruction.statistic ==
-                  static_cast<int>(training.moments.size()),
+      Require(instruction.statistic == static_cast<int>(training.moments.size()),
               "moments are numbered out of order");
       const Shape& shape = program.shape(instruction.terms[0].value);
-      training.moments.push_back({static_cast<int>(l), shape.channels,
-                                  shape.height * shape.width});
+      training.moments.push_back({static_cast<int>(l), shape.channels, shape.height * shape.width});
     }
   }
   program.MarkOutput(value);
@@ -134,8 +127,7 @@ std::vector<float> InitialRunningStatistics(const TrainingProgram& training) {
 }
 
 void UpdateRunningStatistics(const TrainingProgram& training, int64_t batch,
-                             const float* statistics,
-                             std::vector<float>* running) {
+                             const float* statistics, std::vector<float>* running) {
   float* dst = running->data();
   for (const Moments& m : training.moments) {
     const double count = static_cast<double>(batch * m.positions);
@@ -148,8 +140,7 @@ void UpdateRunningStatistics(const TrainingProgram& training, int64_t batch,
 }
 
 Network Freeze(const Model& model, const TrainingProgram& training,
-               const std::vector<float>& parameters,
-               const std::vector<float>& running) {
+               const std::vector<float>& parameters, const std::vector<float>& running) {
   Network network;
   const float* src = parameters.data();
   for (size_t l = 0; l < model.layers.size(); ++l) {
@@ -161,8 +152,7 @@ Network Freeze(const Model& model, const TrainingProgram& training,
       src += p.size();
     }
     if (layer.normalise) {
-      FreezeLayer(layer, MomentsOf(training, static_cast<int>(l), running),
-                  &own);
+      FreezeLayer(layer, MomentsOf(training, static_cast<int>(l), running), &own);
     }
     network.layers.push_back(layer.spec);
     for (Tensor& tensor : own) network.parameters.push_back(std::move(tensor));

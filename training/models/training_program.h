@@ -13,7 +13,7 @@ namespace csc {
 // Batch moments of one normalisation, in the order of the program's
 // statistics, of which they come first.
 struct Moments {
-  int layer;          // of the model
+  int layer;  // of the model
   int64_t channels;
   int64_t positions;  // height times width: values of a sample they sum over
 };
@@ -36,16 +36,14 @@ std::vector<float> InitialRunningStatistics(const TrainingProgram& training);
 
 // running += 0.1 (batch - running), the variance unbiased, as PyTorch does.
 void UpdateRunningStatistics(const TrainingProgram& training, int64_t batch,
-                             const float* statistics,
-                             std::vector<float>* running);
+                             const float* statistics, std::vector<float>* running);
 
 // The network with these running statistics in place of the batch's: scales
 // and thresholds of normalised layers become a = gamma / sqrt(variance +
 // epsilon) and b + a mean, one row for each iteration; LayeredThreshold, which
 // has no scale, takes a into its filters.
 Network Freeze(const Model& model, const TrainingProgram& training,
-               const std::vector<float>& parameters,
-               const std::vector<float>& running);
+               const std::vector<float>& parameters, const std::vector<float>& running);
 
 }  // namespace csc
 

@@ -35,9 +35,8 @@ struct SgdGroup {
 // p -= rate (d + momentum v) with Nesterov's momentum, else rate v. The groups
 // cover all entries in order. Returns false when a parameter became infinite
 // or NaN; all are updated nevertheless.
-bool SgdStep(const SgdOptions& options, double rate,
-             const std::vector<SgdGroup>& groups, const float* gradients,
-             std::vector<float>* parameters, std::vector<float>* velocity);
+bool SgdStep(const SgdOptions& options, double rate, const std::vector<SgdGroup>& groups,
+             const float* gradients, std::vector<float>* parameters, std::vector<float>* velocity);
 
 }  // namespace csc
 

@@ -1,0 +1,146 @@
+#include "training/data/dataset.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "solvers/error.h"
+#include "tests/training/temporary_folder.h"
+
+namespace csc::test {
+namespace {
+
+constexpr size_t kRecord = 3073;
+
+// A record whose pixels tell where they are.
+std::string Record(int label, int first_pixel) {
+  std::string record(1, static_cast<char>(label));
+  for (size_t i = 0; i < kRecord - 1; ++i) {
+    record += static_cast<char>(static_cast<int>(i) + first_pixel);
+  }
+  return record;
+}
+
+void WriteCifar10(const TemporaryFolder& folder) {
+  for (int i = 1; i <= 5; ++i) {
+    WriteBytes(folder / ("data_batch_" + std::to_string(i) + ".bin"),
+               Record(i, i) + Record(9 - i, 100 + i));
+  }
+  WriteBytes(folder / "test_batch.bin", Record(7, 50));
+}
+
+TEST(DigitsTest, HoldThePublishedImages) {
+  const DataSet data = LoadDigits();
+  EXPECT_EQ(data.train.size(), 1438);
+  EXPECT_EQ(data.test.size(), 359);
+  EXPECT_EQ(data.train.shape, (Shape{1, 8, 8}));
+  EXPECT_EQ(data.classes.size(), 10u);
+  EXPECT_FALSE(data.mirrored);
+  // The first image is a zero, the fifth a four.
+  EXPECT_EQ(data.train.labels[0], 0);
+  EXPECT_EQ(data.test.labels[0], 4);
+  const std::vector<uint8_t> first_row(data.train.pixels.begin(), data.train.pixels.begin() + 8);
+  EXPECT_EQ(first_row, (std::vector<uint8_t>{0, 0, 5, 13, 9, 1, 0, 0}));
+  int64_t sum = 0;
+  for (const Images* images : {&data.train, &data.test}) {
+    for (uint8_t pixel : images->pixels) {
+      ASSERT_LE(pixel, 16);
+      sum += pixel;
+    }
+    for (int32_t label : images->labels) {
+      ASSERT_TRUE(0 <= label && label < 10);
+    }
+  }
+  EXPECT_EQ(sum, 561718);  // of digits.csv.gz
+}
+
+TEST(DigitsTest, BecomeFloatsFromZeroToOne) {
+  const DataSet data = LoadDigits();
+  std::vector<float> image(2 * 64);
+  const uint32_t indices[] = {3, 0};
+  ToFloat(data, data.train, indices, 2, image.data());
+  EXPECT_EQ(image[64 + 3], 13 / 16.0f);
+  for (int i = 0; i < 64; ++i) {
+    ASSERT_EQ(image[i], data.train.pixels[3 * 64 + i] / 16.0f);
+  }
+}
+
+TEST(LimitTest, KeepsEvenlySpacedImages) {
+  DataSet data = LoadDigits();
+  const Images all = data.train;
+  Limit(&data.train, 3);
+  ASSERT_EQ(data.train.size(), 3);
+  ASSERT_EQ(data.train.pixels.size(), 3u * 64);
+  for (int i = 0; i < 3; ++i) {
+    const int from = i * 1438 / 3;
+    EXPECT_EQ(data.train.labels[i], all.labels[from]);
+    EXPECT_TRUE(std::equal(data.train.pixels.begin() + i * 64,
+                           data.train.pixels.begin() + (i + 1) * 64,
+                           all.pixels.begin() + from * 64));
+  }
+  Limit(&data.test, 0);
+  EXPECT_EQ(data.test.size(), 359);
+  Limit(&data.test, 1000);
+  EXPECT_EQ(data.test.size(), 359);
+}
+
+TEST(FingerprintTest, DiffersWhereAnythingDoes) {
+  const DataSet data = LoadDigits();
+  const uint64_t original = Fingerprint(data);
+  EXPECT_EQ(Fingerprint(LoadDigits()), original);
+  DataSet changed = data;
+  changed.test.pixels.back() ^= 1;
+  EXPECT_NE(Fingerprint(changed), original);
+  changed = data;
+  changed.train.labels[17] ^= 1;
+  EXPECT_NE(Fingerprint(changed), original);
+  changed = data;
+  changed.classes[3] = "three";
+  EXPECT_NE(Fingerprint(changed), original);
+  changed = data;
+  Limit(&changed.train, 1437);
+  EXPECT_NE(Fingerprint(changed), original);
+}
+
+TEST(Cifar10Test, ReadsThePublishedLayout) {
+  const TemporaryFolder folder("cifar10_good");
+  WriteCifar10(folder);
+  const DataSet data = LoadCifar10(folder.path());
+  EXPECT_EQ(data.train.shape, (Shape{3, 32, 32}));
+  EXPECT_EQ(data.train.labels, (std::vector<int32_t>{1, 8, 2, 7, 3, 6, 4, 5, 5, 4}));
+  EXPECT_EQ(data.test.labels, std::vector<int32_t>{7});
+  EXPECT_EQ(data.classes[7], "horse");
+  ASSERT_EQ(data.train.pixels.size(), 10 * (kRecord - 1));
+  // The red plane comes first, row by row.
+  EXPECT_EQ(data.train.pixels[3 * (kRecord - 1) + 5], 102 + 5);
+  EXPECT_EQ(data.test.pixels[1024], static_cast<uint8_t>(1024 + 50));
+}
+
+TEST(Cifar10Test, NamesAMissingFile) {
+  const TemporaryFolder folder("cifar10_missing");
+  WriteCifar10(folder);
+  std::filesystem::remove(folder / "data_batch_4.bin");
+  CSC_EXPECT_ERROR(LoadCifar10(folder.path()), "data_batch_4.bin", "cannot be opened");
+  CSC_EXPECT_ERROR(LoadCifar10(folder / "nowhere"), "nowhere/data_batch_1.bin");
+}
+
+TEST(Cifar10Test, NamesATruncatedFileWithBothSizes) {
+  const TemporaryFolder folder("cifar10_truncated");
+  WriteCifar10(folder);
+  WriteBytes(folder / "data_batch_2.bin", Record(1, 1).substr(0, 3000));
+  CSC_EXPECT_ERROR(LoadCifar10(folder.path()), "data_batch_2.bin", "3000", "3073");
+  WriteBytes(folder / "data_batch_2.bin", "");
+  CSC_EXPECT_ERROR(LoadCifar10(folder.path()), "data_batch_2.bin", "0 bytes");
+}
+
+TEST(Cifar10Test, NamesARecordWithAnImpossibleLabel) {
+  const TemporaryFolder folder("cifar10_label");
+  WriteCifar10(folder);
+  WriteBytes(folder / "test_batch.bin", Record(3, 0) + Record(10, 0));
+  CSC_EXPECT_ERROR(LoadCifar10(folder.path()), "test_batch.bin", "record 1", "label 10", "0..9");
+}
+
+}  // namespace
+}  // namespace csc::test

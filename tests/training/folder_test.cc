@@ -1,0 +1,127 @@
+#include "training/data/folder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <opencv2/imgcodecs.hpp>
+#include <string>
+#include <vector>
+
+#include "solvers/error.h"
+#include "tests/training/temporary_folder.h"
+#include "training/data/open.h"
+
+namespace csc::test {
+namespace {
+
+void WritePicture(const std::string& path, int height, int width, const cv::Scalar& blue_green_red,
+                  bool grey = false) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  const cv::Mat image(height, width, grey ? CV_8UC1 : CV_8UC3, blue_green_red);
+  ASSERT_TRUE(cv::imwrite(path, image));
+}
+
+// Two classes of two and one training pictures, and a test picture each.
+void WriteFolder(const TemporaryFolder& folder) {
+  WritePicture(folder / "train/cat/b.png", 4, 6, {1, 2, 3});
+  WritePicture(folder / "train/cat/a.png", 4, 6, {10, 20, 30});
+  WritePicture(folder / "train/dog/x.png", 8, 12, {40, 50, 60});
+  WritePicture(folder / "test/cat/1.png", 4, 6, {70, 80, 90});
+  WritePicture(folder / "test/dog/2.png", 4, 6, {100, 110, 120});
+  WriteBytes(folder / "train/cat/.hidden", "no picture");
+}
+
+DataSet Load(const std::string& folder, int threads = 2) {
+  return LoadFolder(folder, MakeThreadPool(threads).get());
+}
+
+TEST(FolderTest, ReadsClassesAndPicturesInSortedOrderAsRgb) {
+  const TemporaryFolder folder("folder_good");
+  WriteFolder(folder);
+  const DataSet data = Load(folder.path());
+  EXPECT_EQ(data.classes, (std::vector<std::string>{"cat", "dog"}));
+  EXPECT_EQ(data.train.shape, (Shape{3, 4, 6}));
+  EXPECT_EQ(data.train.labels, (std::vector<int32_t>{0, 0, 1}));
+  EXPECT_EQ(data.test.labels, (std::vector<int32_t>{0, 1}));
+  ASSERT_EQ(data.train.pixels.size(), 3u * 72);
+  for (int i = 0; i < 24; ++i) {
+    ASSERT_EQ(data.train.pixels[i], 30) << "red of a.png";
+    ASSERT_EQ(data.train.pixels[24 + i], 20) << "green of a.png";
+    ASSERT_EQ(data.train.pixels[48 + i], 10) << "blue of a.png";
+    ASSERT_EQ(data.train.pixels[72 + i], 3) << "red of b.png";
+    ASSERT_EQ(data.train.pixels[144 + i], 60) << "red of x.png, resized";
+  }
+  EXPECT_EQ(Fingerprint(data), Fingerprint(Load(folder.path(), 1)));
+}
+
+TEST(FolderTest, IsGreyWhenTheFirstPictureIs) {
+  const TemporaryFolder folder("folder_grey");
+  WriteFolder(folder);
+  WritePicture(folder / "train/cat/a.png", 4, 6, {99}, true);
+  const DataSet data = Load(folder.path());
+  EXPECT_EQ(data.train.shape, (Shape{1, 4, 6}));
+  EXPECT_EQ(data.train.pixels[0], 99);
+}
+
+TEST(FolderTest, NamesWhatIsMissing) {
+  const TemporaryFolder folder("folder_missing");
+  CSC_EXPECT_ERROR(Load(folder / "nowhere"), "nowhere/train", "no such folder");
+  WriteFolder(folder);
+  std::filesystem::remove_all(folder / "test");
+  CSC_EXPECT_ERROR(Load(folder.path()), "/test", "no such folder");
+  std::filesystem::create_directories(folder / "test");
+  CSC_EXPECT_ERROR(Load(folder.path()), "/test", "no folders");
+}
+
+TEST(FolderTest, NamesAnEmptyOrUnknownClass) {
+  const TemporaryFolder folder("folder_class");
+  WriteFolder(folder);
+  std::filesystem::create_directories(folder / "train/emu");
+  CSC_EXPECT_ERROR(Load(folder.path()), "train/emu", "no pictures");
+  std::filesystem::remove_all(folder / "train/emu");
+  WritePicture(folder / "test/fox/1.png", 4, 6, {1, 1, 1});
+  CSC_EXPECT_ERROR(Load(folder.path()), "test/fox", "no such class");
+}
+
+TEST(FolderTest, NamesAFileThatIsNoPicture) {
+  const TemporaryFolder folder("folder_unreadable");
+  WriteFolder(folder);
+  WriteBytes(folder / "train/dog/notes.txt", "this is no picture");
+  CSC_EXPECT_ERROR(Load(folder.path()), "train/dog/notes.txt");
+  std::filesystem::remove(folder / "train/dog/notes.txt");
+  // Cut off in the middle of the header.
+  WriteBytes(folder / "test/dog/2.png", "\x89PNG\r\n\x1a\n");
+  CSC_EXPECT_ERROR(Load(folder.path()), "test/dog/2.png");
+}
+
+TEST(OpenDataSetTest, KnowsThreeKinds) {
+  const TemporaryFolder folder("folder_open");
+  WriteFolder(folder);
+  SerialExecutor serial;
+  EXPECT_EQ(OpenDataSet("digits", &serial).test.size(), 359);
+  EXPECT_EQ(OpenDataSet("folder:" + folder.path(), &serial).train.size(), 3);
+  CSC_EXPECT_ERROR(OpenDataSet("cifar10:" + folder.path(), &serial), "data_batch_1.bin");
+  for (const char* name : {"", "digit", "folder:", "svhn:x", ":x"}) {
+    CSC_EXPECT_ERROR(OpenDataSet(name, &serial), "unknown", "folder:DIR");
+  }
+}
+
+TEST(FolderTest, ReadsCifar10AsJpegFolder) {
+  const char* path = std::getenv("CSC_CIFAR10_JPEG");
+  if (path == nullptr) {
+    GTEST_SKIP() << "CSC_CIFAR10_JPEG does not name the unpacked folder";
+  }
+  const DataSet data = Load(path, NumAvailableCpus());
+  EXPECT_EQ(data.train.size(), 50000);
+  EXPECT_EQ(data.test.size(), 10000);
+  EXPECT_EQ(data.train.shape, (Shape{3, 32, 32}));
+  EXPECT_EQ(data.classes.size(), 10u);
+  EXPECT_EQ(data.classes[0], "airplane");
+  for (int k = 0; k < 10; ++k) {
+    EXPECT_EQ(std::count(data.train.labels.begin(), data.train.labels.end(), k), 5000);
+  }
+}
+
+}  // namespace
+}  // namespace csc::test

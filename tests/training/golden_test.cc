@@ -1,0 +1,125 @@
+// The first ten steps against numbers that PyTorch computed in double.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+
+#include "solvers/engines/registry.h"
+#include "tests/training/helpers.h"
+#include "training/trainer.h"
+
+namespace csc::test {
+namespace {
+
+constexpr int kSteps = 10;
+
+// Float against double: a step's relative error of about 1e-6 grows over ten
+// steps as the networks do, by up to two digits; one that was wrong in any
+// way is off by percents. The test loss after them sees the parameters and
+// running statistics of all ten.
+constexpr double kTolerance = 2e-4;
+
+TrainingOptions CaseOptions(const std::string& name) {
+  TrainingOptions o;
+  o.batch_size = 16;
+  o.limit_train = 40;
+  o.limit_test = 20;
+  o.seed = 7;
+  o.epochs = 5;
+  o.milestones.emplace();
+  o.weight_decay = 0;
+  o.learning_rate = 0.05;
+  o.model.normalisation = "batch";
+  if (name == "msd_csc_none") {
+    o.model.depth = 4;
+    o.model.width = 3;
+    o.model.unfolding = 2;
+    o.model.normalisation = "none";
+  } else if (name == "msd_csc_batch") {
+    o.model.depth = 3;
+    o.model.width = 3;
+    o.model.unfolding = 3;
+    o.weight_decay = 0.01;
+    o.augment = true;
+  } else if (name == "res_csc_batch") {
+    o.model.model = "res_csc";
+    o.model.depth = 8;
+    o.model.width = 4;
+    o.learning_rate = 0.1;
+    o.nesterov = true;
+    o.weight_decay = 1e-4;
+    o.augment = true;
+  } else if (name == "ml_csc_none") {
+    o.model.model = "ml_csc";
+    o.model.width = 2;
+    o.model.unfolding = 2;
+    o.model.filter_scale = 1.0;
+    o.model.normalisation = "none";
+    o.nesterov = true;
+  } else {
+    ADD_FAILURE() << "case " << name << " has no options here";
+  }
+  return ResolveOptions(o);
+}
+
+std::map<std::string, std::map<std::string, double>> ReadGolden() {
+  std::ifstream file("tests/golden/training/first_steps.csv");
+  std::map<std::string, std::map<std::string, double>> golden;
+  std::string line;
+  std::getline(file, line);
+  while (std::getline(file, line)) {
+    std::istringstream stream(line);
+    std::string name, step, loss;
+    std::getline(stream, name, ',');
+    std::getline(stream, step, ',');
+    std::getline(stream, loss, ',');
+    golden[name][step] = std::stod(loss);
+  }
+  return golden;
+}
+
+void ExpectClose(double found, double expected, const std::string& what) {
+  EXPECT_TRUE(std::abs(found - expected) <= kTolerance * std::abs(expected))
+      << what << " is " << found << ", " << expected << " expected";
+}
+
+class GoldenTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenTest, FirstTenStepsAreThoseOfAnIndependentProgram) {
+  const auto golden = ReadGolden();
+  ASSERT_EQ(golden.size(), 4u);
+  for (const auto& [name, losses] : golden) {
+    SCOPED_TRACE(name);
+    const TrainingOptions options = CaseOptions(name);
+    const DataSet data = DataOf(options);
+    Trainer trainer(options, data, FindEngine(GetParam()), nullptr);
+    for (int step = 1; step <= kSteps; ++step) {
+      const std::string key = std::to_string(step);
+      ExpectClose(trainer.Step(), losses.at(key), "the loss of step " + key);
+      if (trainer.EpochTrained()) {
+        ASSERT_TRUE(trainer.EndEpoch());
+      }
+    }
+    Evaluator evaluator(FindEngine(GetParam()), nullptr, trainer.Frozen(), data.test.shape, 7);
+    ExpectClose(evaluator.Evaluate(trainer.Frozen(), data, data.test).loss, losses.at("test"),
+                "the test loss");
+  }
+}
+
+std::vector<std::string> Engines() {
+  std::vector<std::string> names;
+  for (const EngineInfo& info : KnownEngines()) {
+    if (info.present) names.push_back(info.name);
+  }
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(, GoldenTest, ::testing::ValuesIn(Engines()),
+                         [](const auto& engine) { return engine.param; });
+
+}  // namespace
+}  // namespace csc::test

@@ -1,0 +1,232 @@
+// The driver as a user meets it: options, files, errors, interruptions.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "solvers/error.h"
+#include "tests/training/program.h"
+#include "tests/training/temporary_folder.h"
+#include "training/file.h"
+#include "training/onnx/onnx_file.h"
+
+namespace csc::test {
+namespace {
+
+using Json = nlohmann::json;
+using Words = std::vector<std::string>;
+
+Ended Train(const Words& options, int signal = 0, const std::string& marker = "") {
+  Words command = {"training/train"};
+  command.insert(command.end(), options.begin(), options.end());
+  return RunCommand(command, signal, marker);
+}
+
+Words Tiny(const std::string& out, const Words& more = {}) {
+  Words options = {"--depth",      "1",  "--width",      "2", "--limit-train", "24",
+                   "--limit-test", "12", "--batch-size", "8", "--out",         out};
+  options.insert(options.end(), more.begin(), more.end());
+  return options;
+}
+
+int Lines(const std::string& text) {
+  return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+}
+
+TEST(TrainTest, HelpShowsDefaultsAndAnExample) {
+  const Ended help = Train({"--help"});
+  EXPECT_EQ(help.status, 0);
+  EXPECT_EQ(help.err, "");
+  for (const char* part :
+       {"--model",         "=msd_csc",        "--data",          "=digits",    "--epochs",
+        "--batch-size",    "--learning-rate", "--lr-milestones", "--momentum", "=0.9",
+        "--nesterov",      "--weight-decay",  "--augment",       "--seed",     "--limit-train",
+        "--limit-test",    "--engine",        "--threads",       "--out",      "--resume",
+        "--normalisation", "--unfolding",     "--algorithm",     "Example:"}) {
+    EXPECT_NE(help.out.find(part), std::string::npos) << part;
+  }
+}
+
+TEST(TrainTest, WritesItsFilesAndEndsWithOneLineOfJson) {
+  const TemporaryFolder folder("train_files");
+  const std::string out = folder / "new/folder";
+  const Ended ended = Train(Tiny(out, {"--epochs", "2"}));
+  ASSERT_EQ(ended.status, 0) << ended.err;
+  ASSERT_EQ(Lines(ended.out), 1) << ended.out;
+  const Json report = Json::parse(ended.out);
+  for (const char* key :
+       {"test_accuracy", "train_loss", "images_per_second", "epochs", "parameters", "engine"}) {
+    EXPECT_TRUE(report.contains(key)) << key;
+  }
+  EXPECT_EQ(report["epochs"], 2);
+  // Plain lines where there is no terminal, one an epoch.
+  EXPECT_EQ(ended.err.find('\r'), std::string::npos);
+  EXPECT_NE(ended.err.find("epoch 2/2: train loss"), std::string::npos);
+
+  const std::string metrics = ReadFile(out + "/metrics.csv");
+  EXPECT_EQ(Lines(metrics), 3);
+  const std::string labels = ReadFile(out + "/labels.txt");
+  EXPECT_EQ(labels, "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+  const OnnxModel fused = ReadOnnx(out + "/model.onnx");
+  const OnnxModel layered = ReadOnnx(out + "/model_layered.onnx");
+  EXPECT_EQ(fused.network.layers.size(), layered.network.layers.size());
+  EXPECT_EQ(FlattenParameters(fused.network), FlattenParameters(layered.network));
+  EXPECT_EQ(fused.labels.size(), 10u);
+  EXPECT_GT(ReadFile(out + "/model_portable.onnx").size(), 0u);
+}
+
+TEST(TrainTest, EveryModelIsTrainedAndExported) {
+  for (const Words& model :
+       std::vector<Words>{{"msd_csc", "--normalisation", "none"},
+                          {"msd_csc", "--unfolding", "3", "--algorithm", "ista"},
+                          {"msdnet"},
+                          {"res_csc", "--depth", "8"},
+                          {"res_csc_simplified", "--depth", "8"},
+                          {"resnet", "--depth", "8", "--normalisation", "none"},
+                          {"plain", "--depth", "8"},
+                          {"ml_csc"},
+                          {"feed_forward"}}) {
+    SCOPED_TRACE(::testing::PrintToString(model));
+    const TemporaryFolder out("train_models");
+    Words options = {"--out",         out.path(), "--width",      "2", "--epochs", "1",
+                     "--limit-train", "8",        "--limit-test", "4", "--model"};
+    options.insert(options.end(), model.begin(), model.end());
+    const Ended ended = Train(options);
+    EXPECT_EQ(ended.status, 0) << ended.err;
+    EXPECT_TRUE(std::filesystem::exists(out / "model_portable.onnx"));
+  }
+}
+
+TEST(TrainTest, ErrorsAreOneLineAndAStatus) {
+  const TemporaryFolder folder("train_errors");
+  WriteBytes(folder / "file", "");
+  WriteBytes(folder / "damaged/checkpoint.csc", "CSCTRAIN and no more");
+  const std::string out = folder / "out";
+  struct Case {
+    Words options;
+    std::string part;
+  };
+  for (const Case& c :
+       std::vector<Case>{{{"--model", "vgg"}, "vgg"},
+                         {{"--epochs", "many"}, "many"},
+                         {{"--epochs", "0"}, "0"},
+                         {{"--frobnicate"}, "--frobnicate"},
+                         {{"stray"}, "stray"},
+                         {{"--engine", "abacus"}, "abacus"},
+                         {{"--data", "folder:/no/such"}, "/no/such/train"},
+                         {{"--data", "mnist"}, "mnist"},
+                         {{"--lr-milestones", "5,4"}, "4"},
+                         {{"--lr-milestones", "5,x"}, "5,x"},
+                         {{"--threads", "-1"}, "-1"},
+                         {{"--momentum", "1.5"}, "1.5"},
+                         {{"--batch-size", "0"}, "0"},
+                         {{"--limit-test", "-5"}, "-5"},
+                         {{"--out", folder / "file"}, "file"},
+                         {{"--resume", "--out", folder / "damaged"}, "checkpoint.csc"}}) {
+    SCOPED_TRACE(::testing::PrintToString(c.options));
+    Words options = {"--out", out};
+    if (std::count(c.options.begin(), c.options.end(), "--out") > 0) {
+      options.clear();
+    }
+    options.insert(options.end(), c.options.begin(), c.options.end());
+    const Ended ended = Train(options);
+    EXPECT_GT(ended.status, 0);
+    EXPECT_EQ(ended.out, "");
+    EXPECT_EQ(Lines(ended.err), 1) << ended.err;
+    EXPECT_EQ(ended.err.rfind("train: ", 0), 0u) << ended.err;
+    EXPECT_NE(ended.err.find(c.part), std::string::npos) << ended.err;
+  }
+}
+
+TEST(TrainTest, ALossThatExplodesIsAnErrorWithAHint) {
+  const TemporaryFolder out("train_explodes");
+  const Ended ended =
+      Train(Tiny(out.path(), {"--learning-rate", "1e30", "--normalisation", "none"}));
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_EQ(ended.out, "");
+  EXPECT_NE(ended.err.find("--learning-rate"), std::string::npos) << ended.err;
+}
+
+// Many short epochs, so that a signal sent at the first finds it at work.
+Words Long(const std::string& out, const Words& more = {}) {
+  Words options = Tiny(out, {"--epochs", "120", "--checkpoint-steps", "2"});
+  options.insert(options.end(), more.begin(), more.end());
+  return options;
+}
+
+class InterruptionTest : public ::testing::TestWithParam<int> {};
+
+TEST_P(InterruptionTest, ResumingGivesTheSameFiles) {
+  const TemporaryFolder whole("train_whole");
+  const TemporaryFolder cut("train_cut");
+  ASSERT_EQ(Train(Long(whole.path())).status, 0);
+  const Ended ended = Train(Long(cut.path()), GetParam(), "epoch 1/");
+  EXPECT_EQ(ended.out, "");
+  if (GetParam() == SIGKILL) {
+    EXPECT_EQ(ended.status, -SIGKILL);
+  } else {
+    EXPECT_EQ(ended.status, 130);
+    EXPECT_NE(ended.err.find("--resume"), std::string::npos) << ended.err;
+  }
+  // The options come from the checkpoint.
+  const Ended resumed = Train({"--resume", "--out", cut.path()});
+  ASSERT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_EQ(resumed.err.find("epoch 1/"), std::string::npos);
+  for (const char* file : {"metrics.csv", "checkpoint.csc", "model.onnx", "model_layered.onnx",
+                           "model_portable.onnx"}) {
+    EXPECT_TRUE(ReadFile(whole / file) == ReadFile(cut / file)) << file;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, InterruptionTest, ::testing::Values(SIGINT, SIGTERM, SIGKILL),
+                         [](const auto& parameter) {
+                           return parameter.param == SIGINT    ? "SIGINT"
+                                  : parameter.param == SIGTERM ? "SIGTERM"
+                                                               : "SIGKILL";
+                         });
+
+TEST(ResumeTest, RefusesOptionsThatDisagreeAndTakesMoreEpochs) {
+  const TemporaryFolder out("train_disagree");
+  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "1"})).status, 0);
+  const std::string before = ReadFile(out / "checkpoint.csc");
+  for (const Words& other : std::vector<Words>{{"--model", "resnet"},
+                                               {"--depth", "3"},
+                                               {"--seed", "2"},
+                                               {"--normalisation", "none"},
+                                               {"--data", "folder:/x"},
+                                               {"--augment"}}) {
+    Words options = {"--resume", "--out", out.path()};
+    options.insert(options.end(), other.begin(), other.end());
+    const Ended ended = Train(options);
+    EXPECT_EQ(ended.status, 1);
+    EXPECT_EQ(Lines(ended.err), 1) << ended.err;
+    EXPECT_NE(ended.err.find(other[0]), std::string::npos) << ended.err;
+    EXPECT_TRUE(ReadFile(out / "checkpoint.csc") == before);
+  }
+  const Ended more = Train({"--resume", "--out", out.path(), "--depth", "1", "--epochs", "3"});
+  ASSERT_EQ(more.status, 0) << more.err;
+  EXPECT_EQ(Json::parse(more.out)["epochs"], 3);
+  EXPECT_EQ(Lines(ReadFile(out / "metrics.csv")), 4);
+}
+
+TEST(ResumeTest, StartsAnewWhereNothingIsThereAndSaysSo) {
+  const TemporaryFolder out("train_nothing");
+  const Ended ended = Train(Tiny(out.path(), {"--epochs", "1", "--resume"}));
+  EXPECT_EQ(ended.status, 0);
+  EXPECT_NE(ended.err.find("from the beginning"), std::string::npos);
+}
+
+TEST(ResumeTest, AForgottenResumeKeepsTheOldCheckpoint) {
+  const TemporaryFolder out("train_forgotten");
+  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "1"})).status, 0);
+  const std::string before = ReadFile(out / "checkpoint.csc");
+  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "1", "--seed", "9"})).status, 0);
+  EXPECT_TRUE(ReadFile(out / "checkpoint.previous.csc") == before);
+}
+
+}  // namespace
+}  // namespace csc::test
