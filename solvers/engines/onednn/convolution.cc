@@ -12,9 +12,9 @@ using dnnl::algorithm;
 using dnnl::memory;
 using dnnl::prop_kind;
 
-memory::desc Desc(const Layout& layout, const Shape& shape, int64_t images) {
-  const auto tag = layout.block == 16 ? memory::format_tag::nChw16c : memory::format_tag::nChw8c;
-  return {{images, layout.lanes(), shape.height, shape.width}, memory::data_type::f32, tag};
+memory::desc Desc(int64_t lanes, int block, const Shape& shape, int64_t images) {
+  const auto tag = block == 16 ? memory::format_tag::nChw16c : memory::format_tag::nChw8c;
+  return {{images, lanes, shape.height, shape.width}, memory::data_type::f32, tag};
 }
 
 // The primitive chooses the filters' layout.
@@ -115,14 +115,19 @@ void Convolution::MakeBackwardWeights(const ConvolutionShape& s) {
   arguments_ = {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST};
 }
 
-Convolution::Convolution(const ConvolutionShape& s)
-    : kind_(s.kind),
-      image_desc_(Desc(s.image_layout, s.image, s.images)),
-      code_desc_(Desc(s.code_layout, s.code, s.images)) {
+bool IsForward(const ConvolutionShape& shape) {
   Geometry flipped;
-  transposed_ = s.kind == ConvolutionKind::kSynthesis && FlippedGeometry(s.geometry, &flipped);
-  const int64_t code_lanes = s.code_layout.lanes();
-  const int64_t image_lanes = s.image_layout.lanes();
+  return shape.kind == ConvolutionKind::kAnalysis ||
+         (shape.kind == ConvolutionKind::kSynthesis && FlippedGeometry(shape.geometry, &flipped));
+}
+
+Convolution::Convolution(const ConvolutionShape& s) {
+  transposed_ = s.kind == ConvolutionKind::kSynthesis && IsForward(s);
+  int64_t code_lanes = s.code_layout.lanes();
+  int64_t image_lanes = s.image_layout.lanes();
+  if (s.part_lanes > 0) (transposed_ ? image_lanes : code_lanes) = s.part_lanes;
+  image_desc_ = Desc(image_lanes, s.image_layout.block, s.image, s.images);
+  code_desc_ = Desc(code_lanes, s.code_layout.block, s.code, s.images);
   plain_filter_dims_ = {transposed_ ? image_lanes : code_lanes,
                         transposed_ ? code_lanes : image_lanes, s.geometry.kernel[0],
                         s.geometry.kernel[1]};

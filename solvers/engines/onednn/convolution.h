@@ -42,7 +42,15 @@ struct ConvolutionShape {
   Layout image_layout, code_layout;
   Shape image, code;
   int64_t images = 0;
+  // The part of the output's lanes that is computed; all for 0 lanes. Not for
+  // filter gradients and strided synthesis.
+  int64_t first_lane = 0;
+  int64_t part_lanes = 0;
 };
+
+// Whether oneDNN computes it as a forward convolution, whose output lanes can be
+// computed in parts.
+bool IsForward(const ConvolutionShape& shape);
 
 class Convolution {
  public:
@@ -73,7 +81,6 @@ class Convolution {
   template <typename PrimitiveDesc>
   void Describe(const PrimitiveDesc& desc);
 
-  ConvolutionKind kind_;
   bool transposed_ = false;
   dnnl::memory::dims plain_filter_dims_;
   dnnl::memory::desc image_desc_, code_desc_, filters_desc_, scratchpad_desc_;
@@ -83,8 +90,8 @@ class Convolution {
   std::vector<int> arguments_;  // DNNL_ARG_* of image, filters, code
 };
 
-// Spreads filters [w, C, kh, kw] times `scale` over lanes, as the convolution's
-// plain layout wants them.
+// Spreads filters [w, C, kh, kw] times `scale` over all lanes, as the
+// convolution's plain layout wants them (a part wants some of its first rows).
 std::vector<float> SpreadFilters(const float* filters, const Dims& dims,
                                  const ConvolutionShape& shape, bool transposed, float scale);
 

@@ -15,8 +15,10 @@ namespace {
 // summed before those of all chunks are, in order.
 constexpr int64_t kInferenceTile = 4;
 constexpr int64_t kTrainingTile = 8;
-// Inference batches of fewer images run one by one, spread over the workers.
+// Inference batches of fewer images run in tiles of one.
 constexpr int64_t kSmallBatch = 8;
+// Up to so many images are computed one after the other, all workers together.
+constexpr int64_t kCooperativeBatch = 3;
 
 }  // namespace
 
@@ -33,6 +35,7 @@ OneDnnExecutable::OneDnnExecutable(const Program& program, int block)
         const Instruction& i = plan_.instructions[index];
         has_gradients_ = has_gradients_ || i.op == Opcode::kFilterGradient ||
                          i.op == Opcode::kScalarGradient || i.op == Opcode::kChannelGradient;
+        has_loss_ = has_loss_ || i.op == Opcode::kSoftmaxLoss;
         if (i.op == Opcode::kNormalise) {
           statistics_[i.statistic].epsilon = i.epsilon;
         }
@@ -51,7 +54,7 @@ OneDnnExecutable::OneDnnExecutable(const Program& program, int block)
   }
   // Whether oneDNN can do it at all shows now, not at the first run.
   OneOmpThread one_thread;
-  FindTileSet(1);
+  FindTileSet(1, Cooperates(1) ? kTogetherParts : 1);
 }
 
 int64_t OneDnnExecutable::TileImages(int64_t batch) const {
@@ -60,11 +63,15 @@ int64_t OneDnnExecutable::TileImages(int64_t batch) const {
   return batch < kSmallBatch ? 1 : kInferenceTile;
 }
 
-TileSet* OneDnnExecutable::FindTileSet(int64_t images) {
+bool OneDnnExecutable::Cooperates(int64_t batch) const {
+  return batch <= kCooperativeBatch && !has_gradients_ && !has_loss_ && statistics_.empty();
+}
+
+TileSet* OneDnnExecutable::FindTileSet(int64_t images, int max_parts) {
   for (const auto& set : tile_sets_) {
-    if (set->images() == images) return set.get();
+    if (set->images() == images && set->max_parts() == max_parts) return set.get();
   }
-  tile_sets_.push_back(std::make_unique<TileSet>(program_, plan_, images));
+  tile_sets_.push_back(std::make_unique<TileSet>(program_, plan_, images, max_parts));
   tile_sets_.back()->PackFilters(parameters_.data());
   return tile_sets_.back().get();
 }
@@ -101,8 +108,9 @@ void OneDnnExecutable::Reserve(int64_t batch, int workers) {
   OneOmpThread one_thread;
   const int64_t images = TileImages(batch);
   const int64_t tiles = (batch + images - 1) / images;
-  FindTileSet(images);
-  if (batch % images != 0) FindTileSet(batch % images);
+  FindTileSet(images, Cooperates(batch) ? kTogetherParts : 1);
+  if (batch % images != 0) FindTileSet(batch % images, 1);
+  if (progress_.empty()) progress_ = std::vector<Progress>(plan_.stages[0].units.size() + 2);
   if (static_cast<int>(workers_.size()) < workers) workers_.resize(workers);
   size_t sums = 0;
   for (const Stage& stage : plan_.stages) {
@@ -139,7 +147,7 @@ Plane OneDnnExecutable::PlaneOf(ValueId value, const Tile& tile) const {
   const Storage& s = plan_.storage[value];
   float* base = nullptr;
   if (s.kind == Storage::Kind::kTile) {
-    base = tile.worker->arena.data() + s.offset * tile.images;
+    base = tile.arena + s.offset * tile.images;
   } else {
     base =
         batch_buffer_.data() + s.offset * tile.arguments->batch + tile.first_image * s.image_stride;
@@ -151,37 +159,39 @@ void OneDnnExecutable::Run(const RunArguments& arguments) {
   CheckRunArguments(program_, arguments);
   SerialExecutor serial;
   Executor* executor = arguments.executor ? arguments.executor : &serial;
-  const int64_t batch = arguments.batch;
-  Reserve(batch, executor->num_workers());
+  Reserve(arguments.batch, executor->num_workers());
+  if (Cooperates(arguments.batch)) {
+    RunTogether(arguments, executor);
+  } else {
+    RunTiles(arguments, executor);
+  }
+}
 
+void OneDnnExecutable::RunTiles(const RunArguments& arguments, Executor* executor) {
+  const int64_t batch = arguments.batch;
   const int64_t images = TileImages(batch);
   const int64_t tiles = (batch + images - 1) / images;
-  const bool wants_gradients = has_gradients_;
-  if (wants_gradients) {
+  if (has_gradients_) {
     std::fill_n(tile_gradients_.data(), tiles * program_.parameter_size(), 0.0f);
   }
   for (Statistic& statistic : statistics_) {
     std::fill(statistic.partial.begin(), statistic.partial.end(), 0.0);
   }
-  const TileSet* full = FindTileSet(images);
-  const TileSet* rest = batch % images != 0 ? FindTileSet(batch % images) : nullptr;
+  const TileSet* full = FindTileSet(images, 1);
+  const TileSet* rest = batch % images != 0 ? FindTileSet(batch % images, 1) : nullptr;
   for (size_t stage = 0; stage < plan_.stages.size(); ++stage) {
     executor->ParallelFor(tiles, [&](int64_t index, int worker) {
-      OneOmpThread one_thread;
       Tile tile;
       tile.index = index;
       tile.first_image = index * images;
       tile.images = std::min(images, batch - tile.first_image);
       tile.set = tile.images == images ? full : rest;
       tile.worker = &workers_[worker];
+      tile.arena = tile.worker->arena.data();
       tile.arguments = &arguments;
       tile.gradients =
-          wants_gradients ? tile_gradients_.data() + index * program_.parameter_size() : nullptr;
-      try {
-        RunStage(plan_.stages[stage], tile);
-      } catch (const dnnl::error& error) {
-        Fail("oneDNN failed: {}", error.what());
-      }
+          has_gradients_ ? tile_gradients_.data() + index * program_.parameter_size() : nullptr;
+      RunStage(plan_.stages[stage], tile);
     });
     FinishStatistics(static_cast<int>(stage), tiles, arguments);
   }

@@ -3,6 +3,7 @@
 #ifndef CSC_SOLVERS_ENGINES_ONEDNN_EXECUTABLE_H_
 #define CSC_SOLVERS_ENGINES_ONEDNN_EXECUTABLE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -15,6 +16,10 @@
 #include "solvers/engines/onednn/tile_set.h"
 
 namespace csc::onednn {
+
+// Parts into which workers that compute one image together split a unit. Not the
+// number of workers, which must not matter to the result.
+constexpr int kTogetherParts = 4;
 
 class OneDnnExecutable : public Executable {
  public:
@@ -36,12 +41,14 @@ class OneDnnExecutable : public Executable {
     std::vector<double> sums;
   };
 
-  // One tile on its way through a stage.
+  // One tile on its way through a stage, or one worker's share of a tile that
+  // several workers compute together.
   struct Tile {
     int64_t index;
     int64_t first_image;
     int64_t images;
     const TileSet* set;
+    float* arena;
     Worker* worker;
     const RunArguments* arguments;
     float* gradients;  // of this tile: [program.parameter_size()], or null
@@ -65,16 +72,33 @@ class OneDnnExecutable : public Executable {
     bool moments = false;
   };
 
+  // How far workers have come with a unit that they share.
+  struct Progress {
+    std::atomic<int> claimed{0};
+    std::atomic<int> done{0};
+  };
+
   int64_t TileImages(int64_t batch) const;
-  TileSet* FindTileSet(int64_t images);
+  // Whether the workers share each image of such a batch, unit by unit.
+  bool Cooperates(int64_t batch) const;
+  TileSet* FindTileSet(int64_t images, int max_parts);
+  void RunTiles(const RunArguments& arguments, Executor* executor);
+  void RunTogether(const RunArguments& arguments, Executor* executor);
+  // One worker's way through a shared image.
+  void Participate(const Tile& tile);
+  int PartsOf(const Unit& unit, const TileSet& set) const;
   Plane PlaneOf(ValueId value, const Tile& tile) const;
   void RunStage(const Stage& stage, const Tile& tile);
-  void RunUnit(const Unit& unit, const Tile& tile);
-  void RunElementwiseUnit(const Unit& unit, const Tile& tile);
+  void Load(const Stage& stage, const Tile& tile);
+  void Store(const Stage& stage, const Tile& tile);
+  // Part `part` of `parts` of a unit: some of its lanes.
+  void RunUnit(const Unit& unit, const Tile& tile, int part, int parts);
+  void RunElementwiseUnit(const Unit& unit, const Tile& tile, int part, int parts);
   ElementOp MakeElementOp(int instruction, const Tile& tile) const;
   void AddGradients(const Instruction& i, const double* sums, int64_t lanes,
                     const Tile& tile) const;
-  void RunConvolution(int instruction, const Tile& tile);
+  void RunConvolution(int instruction, const Tile& tile, int part);
+  void RunFilterGradient(int instruction, const Tile& tile);
   void RunJoin(int instruction, const Tile& tile) const;
   void RunView(const Instruction& i, const Tile& tile) const;
   void RunSoftmaxLoss(const Instruction& i, const Tile& tile);
@@ -84,6 +108,7 @@ class OneDnnExecutable : public Executable {
   const Program program_;
   const Plan plan_;
   bool has_gradients_ = false;
+  bool has_loss_ = false;
   std::vector<float> parameters_;
   std::vector<Packed> packed_;  // by instruction
   std::vector<std::unique_ptr<TileSet>> tile_sets_;
@@ -92,6 +117,8 @@ class OneDnnExecutable : public Executable {
   Buffer tile_gradients_;  // [tiles][parameter_size]
   std::vector<Statistic> statistics_;
   std::vector<int> statistic_stage_;  // by statistic: where it is written
+  std::vector<Progress> progress_;    // by unit, then one for loads and stores
+  std::atomic<bool> failed_{false};   // a participant has thrown
   std::vector<double> tile_loss_;
   std::vector<int64_t> tile_correct_;
 };

@@ -48,6 +48,18 @@ struct ElementOp {
   const float* b = nullptr;  // by lane; null: 0
   const float* c = nullptr;  // by lane
   double* sums = nullptr;
+
+  // Starts at a later lane. Not for sums of two rows.
+  void Skip(int64_t lane, int64_t pixels) {
+    for (Plane& term : terms) {
+      if (term.data) term.data += lane * pixels;
+    }
+    if (result.data) result.data += lane * pixels;
+    for (const float** v : {&a, &b, &c}) {
+      if (*v) *v += lane;
+    }
+    if (sums) sums += lane;
+  }
 };
 
 // Runs the operations in order on `images` images of `lanes` x `pixels`.

@@ -9,7 +9,7 @@
 
 namespace csc::onednn {
 
-void OneDnnExecutable::RunStage(const Stage& stage, const Tile& tile) {
+void OneDnnExecutable::Load(const Stage& stage, const Tile& tile) {
   for (ValueId value : stage.loads) {
     const auto& inputs = program_.inputs();
     const size_t k = std::find(inputs.begin(), inputs.end(), value) - inputs.begin();
@@ -17,7 +17,9 @@ void OneDnnExecutable::RunStage(const Stage& stage, const Tile& tile) {
     LoadImages(tile.arguments->inputs[k] + tile.first_image * shape.size(), shape,
                plan_.layouts[value], tile.images, PlaneOf(value, tile));
   }
-  for (const Unit& unit : stage.units) RunUnit(unit, tile);
+}
+
+void OneDnnExecutable::Store(const Stage& stage, const Tile& tile) {
   for (ValueId value : stage.stores) {
     for (size_t k = 0; k < program_.outputs().size(); ++k) {
       float* output = tile.arguments->outputs[k];
@@ -29,10 +31,34 @@ void OneDnnExecutable::RunStage(const Stage& stage, const Tile& tile) {
   }
 }
 
-void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile) {
+void OneDnnExecutable::RunStage(const Stage& stage, const Tile& tile) {
+  OneOmpThread one_thread;
+  try {
+    Load(stage, tile);
+    for (const Unit& unit : stage.units) {
+      const int parts = PartsOf(unit, *tile.set);
+      for (int part = 0; part < parts; ++part) RunUnit(unit, tile, part, parts);
+    }
+    Store(stage, tile);
+  } catch (const dnnl::error& error) {
+    Fail("oneDNN failed: {}", error.what());
+  }
+}
+
+int OneDnnExecutable::PartsOf(const Unit& unit, const TileSet& set) const {
+  const Instruction& i = plan_.instructions[unit.instructions[0]];
+  if (!set.parts(unit.instructions[0]).empty()) {
+    return static_cast<int>(set.parts(unit.instructions[0]).size());
+  }
+  if (!IsElementwise(i.op) && i.op != Opcode::kMaxPool && i.op != Opcode::kAveragePool) return 1;
+  const Layout& layout = plan_.layouts[i.terms[0].value];
+  return static_cast<int>(std::min<int64_t>(set.max_parts(), layout.lanes() / layout.block));
+}
+
+void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile, int part, int parts) {
   const int index = unit.instructions[0];
   const Instruction& i = plan_.instructions[index];
-  if (IsElementwise(i.op)) return RunElementwiseUnit(unit, tile);
+  if (IsElementwise(i.op)) return RunElementwiseUnit(unit, tile, part, parts);
   const auto plane = [&](size_t term) { return PlaneOf(i.terms[term].value, tile); };
   const auto shape = [&](size_t term) -> const Shape& { return plan_.shapes[i.terms[term].value]; };
   const auto layout = [&](size_t term) -> const Layout& {
@@ -41,8 +67,9 @@ void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile) {
   switch (i.op) {
     case Opcode::kAnalysis:
     case Opcode::kSynthesis:
+      return RunConvolution(index, tile, part);
     case Opcode::kFilterGradient:
-      return RunConvolution(index, tile);
+      return RunFilterGradient(index, tile);
     case Opcode::kJoin:
       return RunJoin(index, tile);
     case Opcode::kView:
@@ -55,16 +82,22 @@ void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile) {
   const Plane result = PlaneOf(i.result, tile);
   const Shape& out = plan_.shapes[i.result];
   const Layout& out_layout = plan_.layouts[i.result];
-  const int64_t lanes = layout(0).lanes();
   const int block = layout(0).block;
+  const int64_t lane = FirstLaneOfSplit(layout(0).lanes(), block, part, parts);
+  const int64_t lanes = FirstLaneOfSplit(layout(0).lanes(), block, part + 1, parts) - lane;
+  const auto from_lane = [&](Plane p, const Shape& shape_of_p) {
+    return Plane{p.data + lane * shape_of_p.height * shape_of_p.width, p.image_stride};
+  };
   switch (i.op) {
     case Opcode::kMaxPool:
-      return MaxPool(plane(0), shape(0), result, out, i.geometry, tile.images, lanes, block);
+      return MaxPool(from_lane(plane(0), shape(0)), shape(0), from_lane(result, out), out,
+                     i.geometry, tile.images, lanes, block);
     case Opcode::kMaxPoolAdjoint:
       return MaxPoolAdjoint(plane(0), plane(1), plane(2), shape(0), result, out, i.geometry,
                             tile.images, lanes, block);
     case Opcode::kAveragePool:
-      return AveragePool(plane(0), shape(0), result, out, i.geometry, tile.images, lanes, block);
+      return AveragePool(from_lane(plane(0), shape(0)), shape(0), from_lane(result, out), out,
+                         i.geometry, tile.images, lanes, block);
     case Opcode::kAveragePoolAdjoint:
       return AveragePoolAdjoint(plane(0), shape(0), result, out, i.geometry, tile.images, lanes,
                                 block);
@@ -79,28 +112,32 @@ void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile) {
   }
 }
 
-void OneDnnExecutable::RunConvolution(int index, const Tile& tile) {
+void OneDnnExecutable::RunConvolution(int index, const Tile& tile, int part) {
   const Instruction& i = plan_.instructions[index];
-  const Convolution& convolution = *tile.set->convolution(index);
-  dnnl::stream stream(CpuEngine());
-  Worker& worker = *tile.worker;
+  const TileSet::Part& p = tile.set->parts(index)[part];
+  const Shape& out_shape = plan_.shapes[i.result];
   float* in = PlaneOf(i.terms[0].value, tile).data;
-  if (i.op == Opcode::kAnalysis) {
-    convolution.Run(stream, in, tile.set->packed_filters(index), PlaneOf(i.result, tile).data,
-                    worker.scratchpad.data());
-  } else if (i.op == Opcode::kSynthesis) {
-    convolution.Run(stream, PlaneOf(i.result, tile).data, tile.set->packed_filters(index), in,
-                    worker.scratchpad.data());
-  } else {
-    convolution.Run(stream, in, worker.gradient.data(), PlaneOf(i.terms[1].value, tile).data,
-                    worker.scratchpad.data());
-    Reorder(stream, convolution.filters_desc(), worker.gradient.data(),
-            convolution.plain_filters_desc(), worker.plain_gradient.data());
-    const ParameterInfo& info = program_.parameters()[i.filters];
-    const std::vector<float>& c = packed_[index].coefficients;
-    GatherFilterGradient(worker.plain_gradient.data(), info.dims, tile.set->shape(index),
-                         c[0] * c[1], tile.gradients + info.offset);
-  }
+  float* out =
+      PlaneOf(i.result, tile).data + p.shape.first_lane * out_shape.height * out_shape.width;
+  const bool analysis = i.op == Opcode::kAnalysis;
+  dnnl::stream stream(CpuEngine());
+  p.convolution->Run(stream, analysis ? in : out, p.filters->data(), analysis ? out : in,
+                     tile.worker->scratchpad.data());
+}
+
+void OneDnnExecutable::RunFilterGradient(int index, const Tile& tile) {
+  const Instruction& i = plan_.instructions[index];
+  const TileSet::Part& p = tile.set->parts(index)[0];
+  Worker& worker = *tile.worker;
+  dnnl::stream stream(CpuEngine());
+  p.convolution->Run(stream, PlaneOf(i.terms[0].value, tile).data, worker.gradient.data(),
+                     PlaneOf(i.terms[1].value, tile).data, worker.scratchpad.data());
+  Reorder(stream, p.convolution->filters_desc(), worker.gradient.data(),
+          p.convolution->plain_filters_desc(), worker.plain_gradient.data());
+  const ParameterInfo& info = program_.parameters()[i.filters];
+  const std::vector<float>& c = packed_[index].coefficients;
+  GatherFilterGradient(worker.plain_gradient.data(), info.dims, p.shape, c[0] * c[1],
+                       tile.gradients + info.offset);
 }
 
 ElementOp OneDnnExecutable::MakeElementOp(int index, const Tile& tile) const {
@@ -152,7 +189,7 @@ ElementOp OneDnnExecutable::MakeElementOp(int index, const Tile& tile) const {
   return op;
 }
 
-void OneDnnExecutable::RunElementwiseUnit(const Unit& unit, const Tile& tile) {
+void OneDnnExecutable::RunElementwiseUnit(const Unit& unit, const Tile& tile, int part, int parts) {
   const ValueId value = plan_.instructions[unit.instructions[0]].terms[0].value;
   const Layout& layout = plan_.layouts[value];
   const Shape& shape = plan_.shapes[value];
@@ -173,7 +210,13 @@ void OneDnnExecutable::RunElementwiseUnit(const Unit& unit, const Tile& tile) {
     }
     ops.push_back(op);
   }
-  RunElementwise(ops, tile.images, lanes, shape.height * shape.width, layout.block);
+  const int64_t pixels = shape.height * shape.width;
+  const int64_t first = FirstLaneOfSplit(lanes, layout.block, part, parts);
+  const int64_t end = FirstLaneOfSplit(lanes, layout.block, part + 1, parts);
+  if (parts > 1) {
+    for (ElementOp& op : ops) op.Skip(first, pixels);
+  }
+  RunElementwise(ops, tile.images, end - first, pixels, layout.block);
   for (size_t k = 0; k < ops.size(); ++k) {
     const Instruction& i = plan_.instructions[unit.instructions[k]];
     if (i.op == Opcode::kScalarGradient || i.op == Opcode::kChannelGradient) {

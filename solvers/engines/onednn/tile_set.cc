@@ -15,6 +15,10 @@ float CoefficientValue(const Program& program, const Coefficient& coefficient,
   return static_cast<float>(coefficient.constant * parameters[info.offset + coefficient.offset]);
 }
 
+int64_t FirstLaneOfSplit(int64_t lanes, int block, int part, int parts) {
+  return lanes / block * part / parts * block;
+}
+
 namespace {
 
 bool IsConvolution(Opcode op) {
@@ -49,79 +53,122 @@ bool SameCoefficient(const Coefficient& a, const Coefficient& b) {
 
 }  // namespace
 
-TileSet::TileSet(const Program& program, const Plan& plan, int64_t images)
+TileSet::TileSet(const Program& program, const Plan& plan, int64_t images, int max_parts)
     : program_(program),
       plan_(plan),
       images_(images),
-      convolutions_(plan.instructions.size()),
-      shapes_(plan.instructions.size()),
-      packed_(plan.instructions.size()) {
-  for (size_t k = 0; k < plan.instructions.size(); ++k) {
-    const Instruction& i = plan.instructions[k];
-    if (!IsConvolution(i.op)) continue;
-    shapes_[k] = ShapeOf(plan, i, images);
-    convolutions_[k] = std::make_unique<Convolution>(shapes_[k]);
-    const Convolution& convolution = *convolutions_[k];
-    scratchpad_floats_ = std::max(scratchpad_floats_, convolution.scratchpad_bytes() / 4 + 1);
-    const int64_t floats = static_cast<int64_t>(convolution.filters_desc().get_size()) / 4;
-    if (i.op == Opcode::kFilterGradient) {
-      gradient_floats_ =
-          std::max({gradient_floats_, floats,
-                    static_cast<int64_t>(convolution.plain_filters_desc().get_size()) / 4});
-      continue;
+      max_parts_(max_parts),
+      parts_(plan.instructions.size()) {
+  for (int k = 0; k < static_cast<int>(plan.instructions.size()); ++k) {
+    if (!IsConvolution(plan.instructions[k].op)) continue;
+    AddParts(k);
+    if (plan.instructions[k].op == Opcode::kFilterGradient) continue;
+    bool shared = false;
+    for (int earlier = 0; earlier < k && !shared; ++earlier) shared = ShareFilters(k, earlier);
+    for (Part& part : parts_[k]) {
+      if (shared) break;
+      part.filters = std::make_shared<Buffer>(
+          static_cast<int64_t>(part.convolution->filters_desc().get_size() / sizeof(float)));
     }
-    for (size_t earlier = 0; earlier < k && !packed_[k]; ++earlier) {
-      const Instruction& other = plan.instructions[earlier];
-      if (!packed_[earlier] || other.op != i.op || other.filters != i.filters ||
-          !SameCoefficient(other.terms[0].coefficient, i.terms[0].coefficient) ||
-          !(shapes_[earlier].image_layout == shapes_[k].image_layout) ||
-          !(shapes_[earlier].code_layout == shapes_[k].code_layout) ||
-          convolutions_[earlier]->transposed() != convolution.transposed() ||
-          convolutions_[earlier]->filters_desc() != convolution.filters_desc()) {
-        continue;
-      }
-      packed_[k] = packed_[earlier];
-    }
-    if (!packed_[k]) packed_[k] = std::make_shared<Buffer>(floats);
   }
+}
+
+void TileSet::AddParts(int instruction) {
+  const ConvolutionShape whole = ShapeOf(plan_, plan_.instructions[instruction], images_);
+  const bool analysis = whole.kind == ConvolutionKind::kAnalysis;
+  const Layout& output = analysis ? whole.code_layout : whole.image_layout;
+  const int64_t lanes = output.lanes();
+  const int count =
+      IsForward(whole) ? static_cast<int>(std::min<int64_t>(max_parts_, lanes / output.block)) : 1;
+  for (int p = 0; p < count; ++p) {
+    Part part;
+    part.shape = whole;
+    if (count > 1) {
+      part.shape.first_lane = FirstLaneOfSplit(lanes, output.block, p, count);
+      part.shape.part_lanes =
+          FirstLaneOfSplit(lanes, output.block, p + 1, count) - part.shape.first_lane;
+    }
+    part.convolution = std::make_unique<Convolution>(part.shape);
+    const auto floats = [](const dnnl::memory::desc& desc) {
+      return static_cast<int64_t>(desc.get_size() / sizeof(float));
+    };
+    scratchpad_floats_ = std::max(scratchpad_floats_, part.convolution->scratchpad_bytes() / 4 + 1);
+    if (whole.kind == ConvolutionKind::kFilterGradient) {
+      gradient_floats_ = std::max({gradient_floats_, floats(part.convolution->filters_desc()),
+                                   floats(part.convolution->plain_filters_desc())});
+    }
+    parts_[instruction].push_back(std::move(part));
+  }
+}
+
+// Takes over the packed filters of an earlier instruction, if they are the same.
+bool TileSet::ShareFilters(int instruction, int earlier) {
+  const Instruction& a = plan_.instructions[instruction];
+  const Instruction& b = plan_.instructions[earlier];
+  std::vector<Part>& mine = parts_[instruction];
+  const std::vector<Part>& theirs = parts_[earlier];
+  if (a.op != b.op || a.filters != b.filters || mine.size() != theirs.size() ||
+      !SameCoefficient(a.terms[0].coefficient, b.terms[0].coefficient)) {
+    return false;
+  }
+  for (size_t p = 0; p < mine.size(); ++p) {
+    const ConvolutionShape& x = mine[p].shape;
+    const ConvolutionShape& y = theirs[p].shape;
+    if (!(x.image_layout == y.image_layout) || !(x.code_layout == y.code_layout) ||
+        mine[p].convolution->transposed() != theirs[p].convolution->transposed() ||
+        mine[p].convolution->filters_desc() != theirs[p].convolution->filters_desc()) {
+      return false;
+    }
+  }
+  for (size_t p = 0; p < mine.size(); ++p) mine[p].filters = theirs[p].filters;
+  return true;
 }
 
 void TileSet::PackFilters(const float* parameters) {
   dnnl::stream stream(CpuEngine());
   std::vector<const Buffer*> done;
-  for (size_t k = 0; k < packed_.size(); ++k) {
-    if (!packed_[k] || std::find(done.begin(), done.end(), packed_[k].get()) != done.end()) {
+  for (size_t k = 0; k < parts_.size(); ++k) {
+    const std::vector<Part>& parts = parts_[k];
+    if (parts.empty() || !parts[0].filters ||
+        std::find(done.begin(), done.end(), parts[0].filters.get()) != done.end()) {
       continue;
     }
-    done.push_back(packed_[k].get());
+    done.push_back(parts[0].filters.get());
     const Instruction& i = plan_.instructions[k];
     const ParameterInfo& info = program_.parameters()[i.filters];
     const std::vector<float> plain = SpreadFilters(
-        parameters + info.offset, info.dims, shapes_[k], convolutions_[k]->transposed(),
+        parameters + info.offset, info.dims, parts[0].shape, parts[0].convolution->transposed(),
         CoefficientValue(program_, i.terms[0].coefficient, parameters));
-    Reorder(stream, convolutions_[k]->plain_filters_desc(), plain.data(),
-            convolutions_[k]->filters_desc(), packed_[k]->data());
+    for (const Part& part : parts) {
+      const dnnl::memory::desc desc = part.convolution->plain_filters_desc();
+      const int64_t row = static_cast<int64_t>(desc.get_size() / sizeof(float)) / desc.dims()[0];
+      Reorder(stream, desc, plain.data() + part.shape.first_lane * row,
+              part.convolution->filters_desc(), part.filters->data());
+    }
   }
   stream.wait();
 }
 
 int64_t TileSet::PackedBytes() const {
   int64_t bytes = 0;
-  for (size_t k = 0; k < packed_.size(); ++k) {
-    if (packed_[k]) bytes += packed_[k]->bytes() / packed_[k].use_count();
+  for (const std::vector<Part>& parts : parts_) {
+    for (const Part& part : parts) {
+      if (part.filters) bytes += part.filters->bytes() / part.filters.use_count();
+    }
   }
   return bytes;
 }
 
 std::string TileSet::Describe() const {
   std::string text;
-  for (size_t k = 0; k < convolutions_.size(); ++k) {
-    if (!convolutions_[k]) continue;
+  for (size_t k = 0; k < parts_.size(); ++k) {
+    if (parts_[k].empty()) continue;
     const Instruction& i = plan_.instructions[k];
-    text += fmt::format("{} {} {} images {} codes {} tile {}: {}\n", Name(i.op),
+    const Part& part = parts_[k][0];
+    text += fmt::format("{} {} {} images {} codes {} tile {} parts {}: {}\n", Name(i.op),
                         program_.parameters()[i.filters].name, ToString(i.geometry),
-                        ToString(shapes_[k].image), ToString(shapes_[k].code), images_,
-                        convolutions_[k]->implementation());
+                        ToString(part.shape.image), ToString(part.shape.code), images_,
+                        parts_[k].size(), part.convolution->implementation());
   }
   return text;
 }

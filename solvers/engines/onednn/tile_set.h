@@ -17,19 +17,26 @@ namespace csc::onednn {
 
 class TileSet {
  public:
-  // `program` and `plan` must outlive it.
-  TileSet(const Program& program, const Plan& plan, int64_t images);
+  // A convolution, or the part of one that gives some of its output's lanes.
+  struct Part {
+    ConvolutionShape shape;
+    std::unique_ptr<Convolution> convolution;
+    std::shared_ptr<Buffer> filters;  // packed; null for filter gradients
+  };
+
+  // `program` and `plan` must outlive it. Convolutions are computed in up to
+  // `max_parts` parts, which depends on nothing but their shape.
+  TileSet(const Program& program, const Plan& plan, int64_t images, int max_parts);
 
   int64_t images() const { return images_; }
+  int max_parts() const { return max_parts_; }
 
   // Packs the filters for every analysis and synthesis. Instructions with the
   // same filters, coefficient and packed layout share one copy.
   void PackFilters(const float* parameters);
 
-  // Null for an instruction that is no convolution.
-  const Convolution* convolution(int instruction) const { return convolutions_[instruction].get(); }
-  const ConvolutionShape& shape(int instruction) const { return shapes_[instruction]; }
-  float* packed_filters(int instruction) const { return packed_[instruction]->data(); }
+  // Empty for an instruction that is no convolution.
+  const std::vector<Part>& parts(int instruction) const { return parts_[instruction]; }
   int64_t scratchpad_floats() const { return scratchpad_floats_; }
   // Floats of the largest filter gradient, in the primitive's layout and plain.
   int64_t gradient_floats() const { return gradient_floats_; }
@@ -37,12 +44,14 @@ class TileSet {
   std::string Describe() const;
 
  private:
+  void AddParts(int instruction);
+  bool ShareFilters(int instruction, int earlier);
+
   const Program& program_;
   const Plan& plan_;
   const int64_t images_;
-  std::vector<std::unique_ptr<Convolution>> convolutions_;  // by instruction
-  std::vector<ConvolutionShape> shapes_;                    // by instruction
-  std::vector<std::shared_ptr<Buffer>> packed_;             // by instruction
+  const int max_parts_;
+  std::vector<std::vector<Part>> parts_;  // by instruction
   int64_t scratchpad_floats_ = 0;
   int64_t gradient_floats_ = 0;
 };
@@ -50,6 +59,10 @@ class TileSet {
 // constant * parameter entry.
 float CoefficientValue(const Program& program, const Coefficient& coefficient,
                        const float* parameters);
+
+// The first lane of part `part` of `parts` of `lanes`: whole blocks, as even as
+// can be; `lanes` itself for part == parts.
+int64_t FirstLaneOfSplit(int64_t lanes, int block, int part, int parts);
 
 }  // namespace csc::onednn
 
