@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <complex>
 #include <vector>
 
 #include "solvers/algorithms/lasso.h"
@@ -12,7 +11,6 @@ namespace csc {
 
 namespace {
 
-using Complex = std::complex<double>;
 constexpr double kPi = 3.14159265358979323846;
 
 // ||F||^2 <= (largest column sum) * (largest row sum): the Schur test.
@@ -33,61 +31,87 @@ double SchurBound(const Tensor& filters) {
          *std::max_element(by_channel.begin(), by_channel.end());
 }
 
-// The filters' response at one frequency, as the smaller of its two Gram
-// matrices: Hermitian, positive semidefinite, n x n, same largest eigenvalue.
-std::vector<Complex> GramAt(const Tensor& filters, double omega_h, double omega_w) {
-  const Dims& d = filters.dims;
-  std::vector<Complex> response(d[0] * d[1]);
-  for (int64_t kh = 0; kh < d[2]; ++kh) {
-    for (int64_t kw = 0; kw < d[3]; ++kw) {
-      const Complex wave = std::polar(1.0, omega_h * kh + omega_w * kw);
-      for (size_t i = 0; i < response.size(); ++i) {
-        response[i] += wave * double{filters.data[(i * d[2] + kh) * d[3] + kw]};
+// A complex n x m matrix by rows. Real and imaginary parts lie apart and inner
+// loops run along rows, so that the compiler vectorises them.
+struct Matrix {
+  int64_t n = 0, m = 0;
+  std::vector<double> re, im;
+
+  Matrix(int64_t rows, int64_t columns)
+      : n(rows), m(columns), re(rows * columns), im(rows * columns) {}
+};
+
+// a b, or a times the conjugate of b.
+Matrix Product(const Matrix& a, const Matrix& b, bool conjugate_b) {
+  Matrix c(a.n, b.m);
+  const double sign = conjugate_b ? -1 : 1;
+  for (int64_t i = 0; i < a.n; ++i) {
+    double* re = &c.re[i * b.m];
+    double* im = &c.im[i * b.m];
+    for (int64_t k = 0; k < a.m; ++k) {
+      const double x = a.re[i * a.m + k];
+      const double y = a.im[i * a.m + k];
+      const double* b_re = &b.re[k * b.m];
+      const double* b_im = &b.im[k * b.m];
+      for (int64_t j = 0; j < b.m; ++j) {
+        re[j] += x * b_re[j] - sign * y * b_im[j];
+        im[j] += y * b_re[j] + sign * x * b_im[j];
       }
     }
   }
+  return c;
+}
+
+// The filters' response A at one frequency as the smaller of its two Gram
+// matrices: Hermitian, positive semidefinite, same largest eigenvalue.
+Matrix GramAt(const Tensor& filters, double omega_h, double omega_w) {
+  const Dims& d = filters.dims;
   const bool by_filter = d[0] <= d[1];
   const int64_t n = by_filter ? d[0] : d[1];
   const int64_t inner = by_filter ? d[1] : d[0];
-  std::vector<Complex> gram(n * n);
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j < n; ++j) {
-      Complex sum = 0;
-      for (int64_t k = 0; k < inner; ++k) {
-        const Complex a = by_filter ? response[i * inner + k] : response[k * n + i];
-        const Complex b = by_filter ? response[j * inner + k] : response[k * n + j];
-        sum += a * std::conj(b);
-      }
-      gram[i * n + j] = sum;
+  std::vector<double> wave_re, wave_im;  // by tap
+  for (int64_t kh = 0; kh < d[2]; ++kh) {
+    for (int64_t kw = 0; kw < d[3]; ++kw) {
+      wave_re.push_back(std::cos(omega_h * kh + omega_w * kw));
+      wave_im.push_back(std::sin(omega_h * kh + omega_w * kw));
     }
   }
-  return gram;
+  const int64_t taps = d[2] * d[3];
+  Matrix response(n, inner);
+  Matrix transposed(inner, n);
+  for (int64_t k = 0; k < d[0]; ++k) {
+    for (int64_t c = 0; c < d[1]; ++c) {
+      double re = 0;
+      double im = 0;
+      for (int64_t t = 0; t < taps; ++t) {
+        const double value = filters.data[(k * d[1] + c) * taps + t];
+        re += value * wave_re[t];
+        im += value * wave_im[t];
+      }
+      const int64_t row = by_filter ? k : c;
+      const int64_t column = by_filter ? c : k;
+      response.re[row * inner + column] = transposed.re[column * n + row] = re;
+      response.im[row * inner + column] = transposed.im[column * n + row] = im;
+    }
+  }
+  return Product(response, transposed, /*conjugate_b=*/true);
 }
 
 // lambda_max <= trace(G^p)^(1/p), tighter as p = 1, 2, 4, ... doubles. Stops
 // as soon as the bound is at most `enough`.
-double EigenvalueBound(std::vector<Complex> gram, double enough) {
-  const int64_t n = static_cast<int64_t>(std::lround(std::sqrt(gram.size())));
+double EigenvalueBound(Matrix gram, double enough) {
   double log_scale = 0;  // gram = G^p / exp(log_scale)
   double bound = 0;
-  std::vector<Complex> square(gram.size());
   for (int power = 1; power <= 1024; power *= 2) {
     double trace = 0;
-    for (int64_t i = 0; i < n; ++i) trace += gram[i * n + i].real();
+    for (int64_t i = 0; i < gram.n; ++i) trace += gram.re[i * gram.n + i];
     if (trace <= 0) return 0;
     bound = std::exp((std::log(trace) + log_scale) / power);
-    if (bound <= enough || n == 1) return bound;
-    for (Complex& entry : gram) entry /= trace;
-    log_scale += std::log(trace);
-    for (int64_t i = 0; i < n; ++i) {
-      for (int64_t j = 0; j < n; ++j) {
-        Complex sum = 0;
-        for (int64_t k = 0; k < n; ++k) sum += gram[i * n + k] * gram[k * n + j];
-        square[i * n + j] = sum;
-      }
-    }
-    gram.swap(square);
-    log_scale *= 2;
+    if (bound <= enough || gram.n == 1) return bound;
+    for (double& entry : gram.re) entry /= trace;
+    for (double& entry : gram.im) entry /= trace;
+    log_scale = 2 * (log_scale + std::log(trace));
+    gram = Product(gram, gram, /*conjugate_b=*/false);
   }
   return bound;
 }
@@ -102,18 +126,23 @@ double DictionaryBound(const Tensor& filters, const Geometry& geometry) {
 
   // v^H G(omega) v is a trigonometric polynomial of degree k - 1 in each
   // frequency. Between M > 2 (k - 1) equispaced samples it exceeds the largest
-  // sample at most by the factor 1 / cos(pi (k - 1) / M) (Ehlich and Zeller).
-  std::array<int64_t, 2> samples;
-  double factor = 1;
-  for (int axis = 0; axis < 2; ++axis) {
-    const int64_t degree = d[2 + axis] - 1;
-    samples[axis] = degree == 0 ? 1 : 16 * degree;
-    if (degree > 0) factor /= std::cos(kPi * degree / samples[axis]);
-  }
+  // sample at most by the factor 1 / cos(pi (k - 1) / M) (Ehlich and Zeller):
+  // by 4 % in all for M = 16 (k - 1), by 17 % for 8, by 33 % for 6.
   const int64_t n = std::min(d[0], d[1]);
-  const double work = static_cast<double>(samples[0]) * samples[1] *
-                      (static_cast<double>(NumElements(d)) + d[0] * d[1] * n);
-  if (work > 2e9) return schur * (1 + 1e-6);  // seconds; the bound is looser
+  std::array<int64_t, 2> samples = {0, 0};
+  double factor = 1;
+  for (int density : {16, 8, 6}) {
+    factor = 1;
+    for (int axis = 0; axis < 2; ++axis) {
+      const int64_t degree = d[2 + axis] - 1;
+      samples[axis] = std::max<int64_t>(density * degree, 1);
+      factor /= std::cos(kPi * static_cast<double>(degree) / samples[axis]);
+    }
+    const double work = static_cast<double>(samples[0]) * samples[1] / 2 *
+                        (4.0 * NumElements(d) + static_cast<double>(d[0]) * d[1] * n);
+    if (work <= 2e9) break;                       // about two seconds
+    if (density == 6) return schur * (1 + 1e-6);  // proven too, but loose
+  }
 
   double largest = 0;
   for (int64_t i = 0; i <= samples[0] / 2; ++i) {  // G(-omega) = conj G(omega)
