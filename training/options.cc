@@ -23,7 +23,7 @@ TrainingOptions ResolveOptions(const TrainingOptions& options) {
   Require(o.limit_train >= 0 && o.limit_test >= 0,
           "a limit of {}: at least 1, or 0 for all images expected",
           o.limit_train < 0 ? o.limit_train : o.limit_test);
-  if (!o.learning_rate) o.learning_rate = residual ? 0.1 : 0.05;
+  if (!o.learning_rate) o.learning_rate = residual ? 0.1 : 0.02;
   if (!o.weight_decay) o.weight_decay = residual ? 1e-4 : 0;
   if (!o.milestones) {
     o.milestones.emplace();

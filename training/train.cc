@@ -61,7 +61,7 @@ constexpr char kFooter[] =
     "OUT/labels.txt, and prints one line of JSON. Ctrl-C saves a checkpoint; "
     "--resume continues from it, to the same bits.\n\n"
     "Example: train --model msd_csc --depth 12 --width 32 --unfolding 2 \\\n"
-    "    --data folder:cifar10 --augment --epochs 150 --batch-size 128 \\\n"
+    "    --data folder:cifar10 --augment --epochs 150 --batch-size 128 --learning-rate 0.05 \\\n"
     "    --lr-milestones 75,115 --out cifar10-model";
 
 void AddModelOptions(CLI::App* app, CommandLine* line) {
@@ -89,7 +89,8 @@ void AddModelOptions(CLI::App* app, CommandLine* line) {
       ->capture_default_str();
   app->add_option("--filter-scale", model.filter_scale,
                   "filters start with this over sqrt(fan-in) as standard "
-                  "deviation [0.1 with an unfolding, else sqrt(2)]");
+                  "deviation [msd_csc: 0.1, 0.2 without normalisation; ml_csc, feed_forward: 0.5, "
+                  "1; others: sqrt(2)]");
 }
 
 void AddTrainingOptions(CLI::App* app, CommandLine* line) {
@@ -100,7 +101,7 @@ void AddTrainingOptions(CLI::App* app, CommandLine* line) {
       ->capture_default_str();
   app->add_option("--epochs", o.epochs, "passes over the training images")->capture_default_str();
   app->add_option("--batch-size", o.batch_size, "images a step")->capture_default_str();
-  app->add_option("--learning-rate", o.learning_rate, "[residual networks: 0.1; others: 0.05]");
+  app->add_option("--learning-rate", o.learning_rate, "[residual networks: 0.1; others: 0.02]");
   app->add_option("--lr-milestones", line->milestones,
                   "epochs after which the rate is divided by 10, as in "
                   "75,115, or none [a half and three quarters of the epochs]");
@@ -250,7 +251,8 @@ int Train(const CLI::App& app, CommandLine* line) {
                     trainer.epoch() + 1, trainer.step(), trainer.num_steps(), line->out));
     return kInterrupted;
   }
-  warn("after training");
+  // A normalised iteration is rescaled in every step, whatever c lambda_max.
+  if (options.model.normalisation == "none") warn("after training");
   WriteModels(line->out, trainer, data);
 
   const EpochResult& last = trainer.history().back();

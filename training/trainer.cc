@@ -25,6 +25,7 @@ Trainer::Trainer(const TrainingOptions& options, const DataSet& data, const Engi
                  Executor* executor)
     : options_(options),
       data_(data),
+      fingerprint_(fmt::format("{:016x}", Fingerprint(data))),
       engine_(engine),
       executor_(executor),
       model_(MakeModel(options.model, data.train.shape, static_cast<int64_t>(data.classes.size()))),

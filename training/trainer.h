@@ -77,6 +77,7 @@ class Trainer {
 
   const TrainingOptions options_;
   const DataSet& data_;
+  const std::string fingerprint_;  // of the data: slow, so taken once
   const Engine& engine_;
   Executor* const executor_;
   const Model model_;

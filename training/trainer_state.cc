@@ -28,10 +28,6 @@ void Take(const Checkpoint& checkpoint, const char* name, std::vector<float>* ds
   *dst = found->second;
 }
 
-std::string DataDescription(const DataSet& data) {
-  return fmt::format("{:016x}", Fingerprint(data));
-}
-
 }  // namespace
 
 // Layers and parameters, so that a checkpoint is never poured into a network
@@ -53,7 +49,7 @@ Checkpoint Trainer::Save() const {
         {r.epoch, r.learning_rate, r.train_loss, r.train_accuracy, r.test_loss, r.test_accuracy});
   }
   const Json description = {
-      {"options", ToJson(options_)}, {"engine", engine_.name()}, {"data", DataDescription(data_)},
+      {"options", ToJson(options_)}, {"engine", engine_.name()}, {"data", fingerprint_},
       {"model", ModelDescription()}, {"epoch", epoch_},          {"step", step_},
       {"loss_sum", loss_sum_},       {"correct", correct_},      {"seen", seen_},
       {"history", history}};
@@ -66,10 +62,10 @@ void Trainer::Restore(const Checkpoint& checkpoint) {
   try {
     Require(json.at("model").get<std::string>() == ModelDescription(),
             "the checkpoint is of another model than {} with these options", options_.model.model);
-    Require(json.at("data").get<std::string>() == DataDescription(data_),
+    Require(json.at("data").get<std::string>() == fingerprint_,
             "the checkpoint was made with other images than those of {}: their "
             "fingerprint is {}, {} expected",
-            data_.name, DataDescription(data_), json.at("data").get<std::string>());
+            data_.name, fingerprint_, json.at("data").get<std::string>());
     Take(checkpoint, "parameters", &parameters_);
     Take(checkpoint, "velocity", &velocity_);
     Take(checkpoint, "running", &running_);

@@ -34,9 +34,10 @@ TrainingOptions CaseOptions(const std::string& name) {
   o.weight_decay = 0;
   o.learning_rate = 0.05;
   o.model.normalisation = "batch";
+  if (name.rfind("msd", 0) == 0) o.model.filter_scale = 0.1;
   if (name == "msd_csc_none") {
-    o.model.depth = 4;
-    o.model.width = 3;
+    o.model.depth = 9;  // all dilations before the first pool
+    o.model.width = 2;
     o.model.unfolding = 2;
     o.model.normalisation = "none";
   } else if (name == "msd_csc_batch") {

@@ -1,6 +1,6 @@
 // The layouts of the paper's networks.
 
-#include <cmath>
+#include <algorithm>
 
 #include "solvers/error.h"
 #include "training/models/builder.h"
@@ -13,7 +13,11 @@ void BuildMsdCsc(ModelBuilder* builder) {
   const ModelOptions& options = builder->options();
   const int depth = *options.depth;
   for (int i = 0; i < depth; ++i) {
-    builder->AddMsdCsc(*options.width, i % 3 + 1, *options.filter_scale);
+    // A filter wider than the image would meet mostly padding. At 32 x 32 this
+    // changes nothing.
+    const int64_t side = std::min(builder->shape().height, builder->shape().width);
+    const int64_t widest = std::max<int64_t>(1, (side - 1) / 2);
+    builder->AddMsdCsc(*options.width, std::min<int64_t>(i % 3 + 1, widest), *options.filter_scale);
     const int done = i + 1;
     if (done == depth / 3 || done == 2 * depth / 3) builder->AddMaxPool();
   }

@@ -232,7 +232,8 @@ def classify(net, x):
 def msd_network(depth, width, unfolding):
     def forward(net, x):
         for i in range(depth):
-            x = msd_csc(net, x, width, i % 3 + 1, unfolding, 0.1)
+            widest = max(1, (x.shape[2] - 1) // 2)  # a dilated filter is no wider than the image
+            x = msd_csc(net, x, width, min(i % 3 + 1, widest), unfolding, 0.1)
             if i + 1 in (depth // 3, 2 * depth // 3):
                 x = F.max_pool2d(x, 2)
         return classify(net, x.mean((2, 3), keepdim=True))
@@ -256,7 +257,7 @@ def ml_network(net, x):
 
 CASES = {
     # name: network, batch normalisation, rate, Nesterov, weight decay, augmentation
-    "msd_csc_none": (msd_network(4, 3, 2), False, 0.05, False, 0.0, False),
+    "msd_csc_none": (msd_network(9, 2, 2), False, 0.05, False, 0.0, False),
     "msd_csc_batch": (msd_network(3, 3, 3), True, 0.05, False, 0.01, True),
     "res_csc_batch": (res_network, True, 0.1, True, 1e-4, True),
     "ml_csc_none": (ml_network, False, 0.05, True, 0.0, False),
