@@ -165,7 +165,8 @@ AttributeValue Coerce(const AttributeSchema& schema, AttributeValue value) {
   }
   if (schema.type == AttributeType::kInt && std::holds_alternative<Ints>(value) &&
       std::get<Ints>(value).size() == 1) {
-    value = std::get<Ints>(value)[0];
+    const int64_t only = std::get<Ints>(value)[0];  // the assignment ends the list's life
+    value = only;
   }
   const size_t wanted = schema.type == AttributeType::kInt      ? 0
                         : schema.type == AttributeType::kFloat  ? 1
