@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "solvers/error.h"
@@ -20,7 +21,13 @@ std::string Where(size_t index, const std::string& op) {
 }
 
 AttributeValue FromJson(const std::string& name, const Json& json) {
-  if (json.is_number_integer()) return json.get<int64_t>();
+  if (json.is_number_integer()) {
+    Require(!json.is_number_unsigned() ||
+                json.get<uint64_t>() <= uint64_t{std::numeric_limits<int64_t>::max()},
+            "attribute {} is {}: at most {} expected", name, json.dump(),
+            std::numeric_limits<int64_t>::max());
+    return json.get<int64_t>();
+  }
   if (json.is_number()) return json.get<double>();
   if (json.is_string()) return json.get<std::string>();
   if (json.is_array()) {
@@ -134,7 +141,12 @@ void CheckNetwork(Network* network) {
     const auto begin = network->parameters.begin() + first;
     std::vector<Tensor> own(std::make_move_iterator(begin),
                             std::make_move_iterator(begin + layer.num_parameters));
-    CheckParameters(layer, &own);
+    try {
+      CheckParameters(layer, &own);
+    } catch (...) {
+      std::move(own.begin(), own.end(), begin);
+      throw;
+    }
     std::move(own.begin(), own.end(), begin);
   });
 }
