@@ -1,6 +1,7 @@
 // Output sizes of layers, also where some sizes are not known yet (zero).
 
 #include <algorithm>
+#include <limits>
 
 #include "solvers/error.h"
 #include "solvers/network/layer.h"
@@ -10,6 +11,7 @@ namespace csc {
 namespace {
 
 constexpr const char* kAxisNames[] = {"height", "width"};
+constexpr int64_t kLargestSize = std::numeric_limits<int32_t>::max();
 
 // Windows along one axis; 0 for a size not known yet.
 int64_t Windows(const Geometry& geometry, int axis, int64_t size) {
@@ -58,13 +60,8 @@ Dims SynthesisDims(const LayerSpec& layer, const Dims& filters, const Geometry& 
   return out;
 }
 
-}  // namespace
-
-Dims OutputDims(const LayerSpec& layer, const std::vector<Dims>& parameters, const Dims& in) {
-  Require(in.size() == 4, "the input has sizes {}: [N, C, H, W] expected", ToString(in));
-  for (int64_t size : in) {
-    Require(size >= 0, "the input has sizes {}: none may be negative", ToString(in));
-  }
+// OutputDims of an input whose sizes are within reason.
+Dims Unchecked(const LayerSpec& layer, const std::vector<Dims>& parameters, const Dims& in) {
   const std::string& op = layer.op;
   const std::vector<Geometry> geometries = LayerGeometries(layer, parameters);
   if (op == "SoftThreshold") {
@@ -127,6 +124,21 @@ Dims OutputDims(const LayerSpec& layer, const std::vector<Dims>& parameters, con
     return {in[0], w[0], 1, 1};
   }
   Fail("operator {} has no output sizes", op);
+}
+
+}  // namespace
+
+Dims OutputDims(const LayerSpec& layer, const std::vector<Dims>& parameters, const Dims& in) {
+  Require(in.size() == 4, "the input has sizes {}: [N, C, H, W] expected", ToString(in));
+  for (int64_t size : in) {
+    Require(size >= 0, "the input has sizes {}: none may be negative", ToString(in));
+    Require(size <= kLargestSize, "the input has sizes {}: each at most {} expected", ToString(in),
+            kLargestSize);
+  }
+  NumElements(in);  // throws where the product overflows
+  const Dims out = Unchecked(layer, parameters, in);
+  NumElements(out);
+  return out;
 }
 
 }  // namespace csc
