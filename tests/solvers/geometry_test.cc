@@ -1,27 +1,15 @@
 #include "solvers/geometry.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "solvers/error.h"
 #include "solvers/tensor.h"
 #include "tests/solvers/random.h"
+#include "tests/solvers/refusal.h"
 
 namespace csc {
 namespace {
 
-using ::testing::HasSubstr;
-
-// Whether calling `body` throws Error with all of `parts` in its message.
-template <typename Body>
-void ExpectRefusal(const Body& body, const std::vector<std::string>& parts) {
-  try {
-    body();
-    ADD_FAILURE() << "accepted";
-  } catch (const Error& error) {
-    for (const std::string& part : parts) EXPECT_THAT(error.what(), HasSubstr(part));
-  }
-}
+using test::ExpectRefusal;
 
 TEST(Geometry, CountsWindowsAsOneByOnePlacementDoes) {
   test::ForEachSeed(500, [](test::Random* random) {

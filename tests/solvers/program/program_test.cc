@@ -3,16 +3,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "solvers/error.h"
+#include "tests/solvers/refusal.h"
 
 namespace csc {
 namespace {
 
+using test::ExpectRefusal;
 using ::testing::HasSubstr;
 
 class ProgramTest : public ::testing::Test {
@@ -21,16 +23,6 @@ class ProgramTest : public ::testing::Test {
       : filters_(program_.AddParameter("F", {5, 3, 3, 3})),
         vector_(program_.AddParameter("v", {3})),
         x_(program_.AddInput({3, 8, 9})) {}
-
-  static void ExpectRefusal(const std::function<void()>& body,
-                            const std::vector<std::string>& parts) {
-    try {
-      body();
-      ADD_FAILURE() << "accepted";
-    } catch (const Error& error) {
-      for (const std::string& part : parts) EXPECT_THAT(error.what(), HasSubstr(part));
-    }
-  }
 
   Program program_;
   const int filters_, vector_;

@@ -1,0 +1,94 @@
+// The engine on a real GPU; skipped, with the reason, where there is none.
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "solvers/engines/registry.h"
+#include "tests/solvers/compare.h"
+#include "tests/solvers/gradients.h"
+#include "tests/solvers/random.h"
+#include "tests/solvers/random_layer.h"
+#include "tests/solvers/run.h"
+
+namespace csc::test {
+namespace {
+
+class Gpu : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const EngineInfo info = KnownEngines().front();
+    ASSERT_EQ(info.name, "cuda");
+    if (!info.present) GTEST_SKIP() << info.detail;
+    engine_ = &FindEngine("cuda");
+    RecordProperty("device", info.detail);
+  }
+
+  const Engine* engine_ = nullptr;
+};
+
+TEST_F(Gpu, ComputesEveryOperatorWithItsGradients) {
+  LayerStyle style;
+  style.integers = true;
+  for (const std::string& op : ProgramOperators()) {
+    SCOPED_TRACE(op);
+    ForEachSeed(20, [&](Random* random) {
+      const LayerCase layer = RandomLayer(random, op, RandomInputShape(random, style), style);
+      const Program program = WithWeightedLoss(LayerProgram(layer));
+      Work work = RandomWork(random, program, Flatten({layer}), random->Int(1, 9));
+      for (auto& input : work.inputs) {
+        input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
+      }
+      const auto expected = RunInDouble(program, work);
+      const Results actual = RunOn(*engine_, program, work);
+      for (size_t i = 0; i < expected.outputs.size(); ++i) {
+        EXPECT_TRUE(CloseTo(actual.outputs[i], expected.outputs[i])) << "output " << i;
+      }
+      EXPECT_TRUE(CloseTo(actual.gradients, expected.gradients)) << "gradients";
+    });
+  }
+}
+
+// Larger than the random layers: many blocks of every kernel, all tiles.
+TEST_F(Gpu, TrainsALayerOfTheSizeInUse) {
+  Random random(1);
+  Program forward;
+  const int filters = forward.AddParameter("F", {32, 19, 3, 3});
+  const int threshold = forward.AddParameter("b", {32});
+  const ValueId x = forward.AddInput({19, 32, 32});
+  const Geometry geometry = SamePadded({3, 3}, {1, 1}, {2, 2});
+  ValueId code = forward.Normalise(forward.Analysis(x, filters, geometry, {0.1}), 1e-5);
+  code = forward.Pointwise({{code, {}}}, Shrink::kNonnegative, {threshold, 0, 32});
+  const ValueId residual =
+      forward.Combine({{forward.Synthesis(code, filters, geometry, 32, 32, {0.1})}, {x, {-1}}});
+  forward.MarkOutput(forward.MaxPool(residual, {{2, 2}, {2, 2}}));
+  const Program program = WithWeightedLoss(forward);
+  const Work work =
+      RandomWork(&random, program, random.Reals(program.parameter_size(), -0.5, 0.5), 64);
+  const Results actual = RunOn(*engine_, program, work);
+  const Results expected = RunOn(FindEngine("onednn"), program, work);
+  EXPECT_TRUE(CloseTo(actual.outputs[0], expected.outputs[0], 1e-4));
+  // A few values in a million fall to the other side of a threshold or a tie.
+  EXPECT_TRUE(CloseTo(actual.gradients, expected.gradients, 1e-3));
+}
+
+TEST_F(Gpu, RepeatsItselfBitByBit) {
+  ForEachSeed(10, [&](Random* random) {
+    const std::vector<LayerCase> layers = RandomNetwork(random);
+    const Program forward = NetworkProgram(layers);
+    const Program program = WithSoftmaxLoss(forward);
+    const Work work = RandomWork(random, program, Flatten(layers), random->Int(1, 40),
+                                 forward.shape(forward.outputs()[0]).channels);
+    const auto executable = engine_->Prepare(program);
+    executable->SetParameters(work.parameters.data());
+    const Results first = RunPrepared(executable.get(), program, work);
+    for (int run = 0; run < 5; ++run) {
+      ExpectSameBits(RunPrepared(executable.get(), program, work), first);
+    }
+    ExpectSameBits(RunOn(*engine_, program, work), first);
+  });
+}
+
+}  // namespace
+}  // namespace csc::test

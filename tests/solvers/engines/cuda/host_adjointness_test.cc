@@ -1,0 +1,1 @@
+../adjointness_test.cc

@@ -1,0 +1,146 @@
+// The CUDA engine on the host, where the tests of all engines do not reach:
+// sizes at which it cuts its work, long sums, limits of its indices.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "solvers/error.h"
+#include "tests/solvers/compare.h"
+#include "tests/solvers/engines/cuda/host_backend.h"
+#include "tests/solvers/gradients.h"
+#include "tests/solvers/random.h"
+#include "tests/solvers/random_layer.h"
+#include "tests/solvers/run.h"
+
+namespace csc::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A sum of `count` terms, the first of them an analysis, with a and b.
+Program LongSum(int count) {
+  Program program;
+  const int filters = program.AddParameter("F", {3, 2, 3, 3});
+  const int vectors = program.AddParameter("a, b", {2, 3});
+  const int factors = program.AddParameter("factors", {count});
+  const ValueId x = program.AddInput({2, 5, 4});
+  std::vector<Term> terms = {{program.Analysis(x, filters, SamePadded({3, 3})), {1, factors, 0}}};
+  for (int t = 1; t < count; ++t) {
+    terms.push_back({program.AddInput({3, 5, 4}), {t % 2 == 0 ? 1.0 : -2.0, factors, t}});
+  }
+  program.MarkOutput(
+      program.Pointwise(terms, Shrink::kSoft, {vectors, 3, 3, 0.1}, {vectors, 0, 3}));
+  return program;
+}
+
+TEST(HostEngine, AddsSumsOfAnyLength) {
+  const auto engine = MakeHostCudaEngine(SmallTuning());
+  for (int count = 1; count <= 30; ++count) {
+    SCOPED_TRACE(count);
+    Random random(count);
+    const Program program = LongSum(count);
+    const Work work =
+        RandomWork(&random, program, random.Reals(program.parameter_size(), 0.5, 1), 3);
+    EXPECT_TRUE(
+        CloseTo(RunOn(*engine, program, work).outputs[0], RunInDouble(program, work).outputs[0]));
+  }
+}
+
+// Convolutions with enough channels and pixels for several groups and tiles.
+Program WideConvolutions(Random* random) {
+  Program forward;
+  const Shape image = {random->Int(1, 11), random->Int(5, 14), random->Int(5, 14)};
+  const Geometry geometry = RandomGeometry(random, image.height, image.width);
+  const int filters = forward.AddParameter(
+      "F", {random->Int(1, 19), image.channels, geometry.kernel[0], geometry.kernel[1]});
+  const ValueId x = forward.AddInput(image);
+  const ValueId code = forward.Analysis(x, filters, geometry);
+  forward.MarkOutput(code);
+  forward.MarkOutput(forward.Synthesis(code, filters, geometry, image.height, image.width, {0.5}));
+  return WithWeightedLoss(forward);
+}
+
+TEST(HostEngine, GivesTheSameBitsWhateverTheTileOfAConvolution) {
+  cuda::Tuning narrow = SmallTuning(), wide = SmallTuning();
+  narrow.wide_threads = int64_t{1} << 40;
+  wide.wide_threads = 0;
+  ForEachSeed(60, [&](Random* random) {
+    const Program program = WideConvolutions(random);
+    const Work work = RandomWork(random, program, random->Reals(program.parameter_size(), -1, 1),
+                                 random->Int(1, 9));
+    const Results expected = RunOn(*MakeHostCudaEngine(narrow), program, work);
+    ExpectSameBits(RunOn(*MakeHostCudaEngine(wide), program, work), expected);
+    const auto exact = RunInDouble(program, work);
+    for (size_t i = 0; i < exact.outputs.size(); ++i) {
+      EXPECT_TRUE(CloseTo(expected.outputs[i], exact.outputs[i]));
+    }
+    EXPECT_TRUE(CloseTo(expected.gradients, exact.gradients));
+  });
+}
+
+TEST(HostEngine, HoldsWhateverTheRangesOfItsSums) {
+  ForEachSeed(40, [&](Random* random) {
+    const Program program = WideConvolutions(random);
+    const Work work = RandomWork(random, program, random->Reals(program.parameter_size(), -1, 1),
+                                 random->Int(1, 9));
+    cuda::Tuning tuning;
+    tuning.sum_range = random->Int(1, 2000);
+    tuning.gradient_range = random->Int(1, 2000);
+    tuning.gradient_blocks = random->Int(1, 500);
+    EXPECT_TRUE(CloseTo(RunOn(*MakeHostCudaEngine(tuning), program, work).gradients,
+                        RunInDouble(program, work).gradients));
+  });
+}
+
+// At the sizes that are shipped: channels whose sums have several ranges and
+// convolutions of four pixels a thread.
+TEST(HostEngine, TrainsALayerAtItsShippedTuning) {
+  Random random(1);
+  Program forward;
+  const int filters = forward.AddParameter("F", {16, 3, 3, 3});
+  const int threshold = forward.AddParameter("b", {16});
+  const ValueId x = forward.AddInput({3, 40, 40});
+  const ValueId code =
+      forward.Normalise(forward.Analysis(x, filters, SamePadded({3, 3}), {0.3}), 1e-5);
+  forward.MarkOutput(forward.Pointwise({{code, {}}}, Shrink::kSoft, {threshold, 0, 16}));
+  const Program program = WithWeightedLoss(forward);
+  const Work work =
+      RandomWork(&random, program, random.Reals(program.parameter_size(), 0.1, 0.9), 90);
+  const Results actual = RunOn(*MakeHostCudaEngine({}), program, work);
+  const auto expected = RunReference<float>(program, work.batch, work.inputs, work.parameters);
+  EXPECT_TRUE(CloseTo(actual.outputs[0], expected.outputs[0]));
+  EXPECT_TRUE(CloseTo(actual.statistics, expected.statistics));
+  // A value in a million falls to the other side of its threshold.
+  EXPECT_TRUE(CloseTo(actual.gradients, expected.gradients, 1e-4));
+}
+
+TEST(HostEngine, RefusesABatchItCannotCount) {
+  Program program;
+  const ValueId x = program.AddInput({64, 512, 512});
+  program.MarkOutput(program.Combine({{x, {2}}}));
+  // Too large for any machine's memory, were it allocated before it is refused.
+  try {
+    MakeHostCudaEngine({})->Prepare(program)->Reserve(int64_t{1} << 40, 1);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("use a smaller batch"));
+  }
+}
+
+TEST(HostEngine, DescribesEveryStepAndCountsItsMemory) {
+  const Program program = LongSum(3);
+  const auto executable = MakeHostCudaEngine({})->Prepare(program);
+  EXPECT_THAT(executable->Describe(), HasSubstr("pointwise at the end of analysis"));
+  executable->Reserve(2, 1);
+  const int64_t two = executable->WorkspaceBytes();
+  executable->Reserve(4, 1);
+  EXPECT_GT(executable->WorkspaceBytes(), two);
+  executable->Reserve(2, 1);
+  EXPECT_GT(executable->WorkspaceBytes(), two);  // it only grows
+}
+
+}  // namespace
+}  // namespace csc::test

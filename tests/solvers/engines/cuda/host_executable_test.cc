@@ -1,0 +1,1 @@
+../executable_test.cc

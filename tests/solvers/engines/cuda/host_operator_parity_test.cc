@@ -1,0 +1,1 @@
+../operator_parity_test.cc

@@ -1,0 +1,103 @@
+// The parts of the kernels that larger tests meet only at small sizes.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "solvers/engines/cuda/kernels/launch.h"
+#include "tests/solvers/engines/cuda/host_backend.h"
+#include "tests/solvers/random.h"
+
+namespace csc::test {
+namespace {
+
+using cuda::Divisor;
+
+constexpr uint32_t kMax = std::numeric_limits<int32_t>::max();
+
+void ExpectDivides(uint32_t n, uint32_t d) {
+  uint32_t remainder;
+  EXPECT_EQ(Divisor(d).Split(n, &remainder), n / d) << n << " / " << d;
+  EXPECT_EQ(remainder, n % d) << n << " / " << d;
+}
+
+TEST(Divisor, DividesSmallNumbers) {
+  for (uint32_t d = 1; d < 300; ++d) {
+    for (uint32_t n = 0; n < 1000; ++n) ExpectDivides(n, d);
+  }
+}
+
+TEST(Divisor, DividesAroundMultiplesUpToTheLargestIndex) {
+  ForEachSeed(50000, [&](Random* random) {
+    const int64_t bits = random->Int(1, 31);
+    const uint32_t d = static_cast<uint32_t>(random->Int(1, (int64_t{1} << bits) - 1));
+    const int64_t multiple = random->Int(1, kMax / d) * d;
+    for (int64_t n : {multiple - 1, multiple, multiple + 1, int64_t{kMax} - 1, int64_t{kMax}}) {
+      if (n <= kMax) ExpectDivides(static_cast<uint32_t>(n), d);
+    }
+  });
+}
+
+TEST(Shrunk, KeepsNotANumberAndSigns) {
+  using cuda::Shrunk;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (Shrink shrink : {Shrink::kNone, Shrink::kSoft, Shrink::kNonnegative}) {
+    EXPECT_TRUE(std::isnan(Shrunk(shrink, nan, 1)));
+    EXPECT_EQ(Shrunk(shrink, 3, 1), 2);
+  }
+  EXPECT_EQ(Shrunk(Shrink::kNone, -3, 1), -4);
+  EXPECT_EQ(Shrunk(Shrink::kSoft, -3, 1), -2);
+  EXPECT_EQ(Shrunk(Shrink::kSoft, -1, 1), 0);
+  EXPECT_EQ(Shrunk(Shrink::kSoft, 0.5f, 1), 0);
+  EXPECT_EQ(Shrunk(Shrink::kNonnegative, -3, 1), 0);
+}
+
+// Every window that holds a position, and no other.
+TEST(Window, FindsTheWindowsOfAPosition) {
+  ForEachSeed(2000, [&](Random* random) {
+    const int32_t size = static_cast<int32_t>(random->Int(1, 40));
+    const int32_t kernel = static_cast<int32_t>(random->Int(1, size));
+    const int32_t stride = static_cast<int32_t>(random->Int(1, 9));
+    const int32_t windows = (size - kernel) / stride + 1;
+    cuda::Window window;
+    window.large[1] = size;
+    window.small[1] = Divisor(windows);
+    window.kernel[1] = kernel;
+    window.strides[1] = Divisor(stride);
+    for (int32_t position = 0; position < size; ++position) {
+      for (int32_t w = 0; w < windows; ++w) {
+        const bool holds = w * stride <= position && position < w * stride + kernel;
+        EXPECT_EQ(window.FirstWindow(1, position) <= w && w <= window.LastWindow(1, position),
+                  holds);
+      }
+    }
+  });
+}
+
+// Sums of more partial sums than a block has threads.
+TEST(GradientSum, AddsEveryPartialSumOnce) {
+  for (uint32_t count : {1u, 15u, 16u, 255u, 256u, 257u, 1000u}) {
+    std::vector<double> partials(2 * 3 * count), target = {10, 20, 30};
+    std::vector<double> expected = target;
+    for (size_t i = 0; i < partials.size(); ++i) {
+      partials[i] = static_cast<double>(i * i % 101);
+      if (i % 2 == 1) expected[i / 2 / count] += 3 * partials[i];
+    }
+    MakeHostBackend()->Run(
+        {cuda::GradientSumKernel{partials.data(), 1, count, 3, target.data()}, 3});
+    EXPECT_EQ(target, expected) << count;
+  }
+}
+
+TEST(Kernels, FitIntoWhatALaunchMayPassAndABlockMayShare) {
+  EXPECT_LE(sizeof(cuda::Kernel), 4096u);  // of all CUDA versions and devices
+  EXPECT_LE(sizeof(cuda::FilterGradientKernel::Shared), 48u << 10);
+  EXPECT_LE(sizeof(cuda::ChannelSumsKernel::Shared), 48u << 10);
+}
+
+}  // namespace
+}  // namespace csc::test
