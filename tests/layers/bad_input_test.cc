@@ -366,7 +366,7 @@ void AddOversized() {
     between.attributes["spec"] = WriteSpec(layers);
     between.input = {1, 1, 1, 1};
     Add("an intermediate result", between,
-        {levels == 2 ? "MiB of memory" : "[16, 1073741824, 1073741824] overflows 64 bits"});
+        {levels == 2 ? "MiB of memory" : "16, 1073741824, 1073741824] overflows 64 bits"});
   }
 }
 
