@@ -12,9 +12,17 @@ using dnnl::algorithm;
 using dnnl::memory;
 using dnnl::prop_kind;
 
-memory::desc Desc(int64_t lanes, int block, const Shape& shape, int64_t images) {
+memory::desc BlockedDesc(int64_t lanes, int block, const Shape& shape, int64_t images) {
   const auto tag = block == 16 ? memory::format_tag::nChw16c : memory::format_tag::nChw8c;
   return {{images, lanes, shape.height, shape.width}, memory::data_type::f32, tag};
+}
+
+memory::desc PlainDesc(const memory::desc& blocked) {
+  return {blocked.dims(), memory::data_type::f32, memory::format_tag::nchw};
+}
+
+int64_t Floats(const memory::desc& desc) {
+  return static_cast<int64_t>(desc.get_size() / sizeof(float));
 }
 
 // The primitive chooses the filters' layout.
@@ -60,7 +68,6 @@ const dnnl::engine& CpuEngine() {
 template <typename PrimitiveDesc>
 void Convolution::Describe(const PrimitiveDesc& desc) {
   scratchpad_desc_ = desc.scratchpad_desc();
-  scratchpad_bytes_ = static_cast<int64_t>(scratchpad_desc_.get_size());
   implementation_ = desc.impl_info_str();
 }
 
@@ -81,38 +88,40 @@ void Convolution::MakeForward(const ConvolutionShape& s) {
                         : std::vector<int>{DNNL_ARG_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_SRC};
 }
 
-void Convolution::MakeBackwardData(const ConvolutionShape& s) {
+void Convolution::MakeBackward(const ConvolutionShape& s) {
   const Geometry& g = s.geometry;
   const memory::desc filters = AnyFilters(plain_filter_dims_);
   const dnnl::convolution_forward::primitive_desc hint(
       {prop_kind::forward_training, algorithm::convolution_direct, image_desc_, filters, code_desc_,
        Strides(g), Dilations(g), PadsBegin(g), PadsEnd(g)},
       CpuEngine());
-  const dnnl::convolution_backward_data::primitive_desc primitive_desc(
-      {algorithm::convolution_direct, image_desc_, filters, code_desc_, Strides(g), Dilations(g),
-       PadsBegin(g), PadsEnd(g)},
-      UserScratchpad(), CpuEngine(), hint);
-  filters_desc_ = primitive_desc.weights_desc();
-  Describe(primitive_desc);
-  primitive_ = dnnl::convolution_backward_data(primitive_desc);
-  arguments_ = {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST};
+  if (s.kind == ConvolutionKind::kSynthesis) {
+    const dnnl::convolution_backward_data::primitive_desc primitive_desc(
+        {algorithm::convolution_direct, image_desc_, filters, code_desc_, Strides(g), Dilations(g),
+         PadsBegin(g), PadsEnd(g)},
+        UserScratchpad(), CpuEngine(), hint);
+    filters_desc_ = primitive_desc.weights_desc();
+    Describe(primitive_desc);
+    primitive_ = dnnl::convolution_backward_data(primitive_desc);
+    arguments_ = {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST};
+  } else {
+    const dnnl::convolution_backward_weights::primitive_desc primitive_desc(
+        {algorithm::convolution_direct, image_desc_, filters, code_desc_, Strides(g), Dilations(g),
+         PadsBegin(g), PadsEnd(g)},
+        UserScratchpad(), CpuEngine(), hint);
+    filters_desc_ = primitive_desc.diff_weights_desc();
+    Describe(primitive_desc);
+    primitive_ = dnnl::convolution_backward_weights(primitive_desc);
+    arguments_ = {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST};
+  }
 }
 
-void Convolution::MakeBackwardWeights(const ConvolutionShape& s) {
-  const Geometry& g = s.geometry;
-  const memory::desc filters = AnyFilters(plain_filter_dims_);
-  const dnnl::convolution_forward::primitive_desc hint(
-      {prop_kind::forward_training, algorithm::convolution_direct, image_desc_, filters, code_desc_,
-       Strides(g), Dilations(g), PadsBegin(g), PadsEnd(g)},
-      CpuEngine());
-  const dnnl::convolution_backward_weights::primitive_desc primitive_desc(
-      {algorithm::convolution_direct, image_desc_, filters, code_desc_, Strides(g), Dilations(g),
-       PadsBegin(g), PadsEnd(g)},
-      UserScratchpad(), CpuEngine(), hint);
-  filters_desc_ = primitive_desc.diff_weights_desc();
-  Describe(primitive_desc);
-  primitive_ = dnnl::convolution_backward_weights(primitive_desc);
-  arguments_ = {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST};
+void Convolution::Make(const ConvolutionShape& s) {
+  if (IsForward(s)) {
+    MakeForward(s);
+  } else {
+    MakeBackward(s);
+  }
 }
 
 bool IsForward(const ConvolutionShape& shape) {
@@ -126,18 +135,23 @@ Convolution::Convolution(const ConvolutionShape& s) {
   int64_t code_lanes = s.code_layout.lanes();
   int64_t image_lanes = s.image_layout.lanes();
   if (s.part_lanes > 0) (transposed_ ? image_lanes : code_lanes) = s.part_lanes;
-  image_desc_ = Desc(image_lanes, s.image_layout.block, s.image, s.images);
-  code_desc_ = Desc(code_lanes, s.code_layout.block, s.code, s.images);
+  blocked_image_desc_ = BlockedDesc(image_lanes, s.image_layout.block, s.image, s.images);
+  blocked_code_desc_ = BlockedDesc(code_lanes, s.code_layout.block, s.code, s.images);
   plain_filter_dims_ = {transposed_ ? image_lanes : code_lanes,
                         transposed_ ? code_lanes : image_lanes, s.geometry.kernel[0],
                         s.geometry.kernel[1]};
   try {
-    if (s.kind == ConvolutionKind::kAnalysis || transposed_) {
-      MakeForward(s);
-    } else if (s.kind == ConvolutionKind::kSynthesis) {
-      MakeBackwardData(s);
-    } else {
-      MakeBackwardWeights(s);
+    image_desc_ = blocked_image_desc_;
+    code_desc_ = blocked_code_desc_;
+    Make(s);
+    // Windows in the pads alone and kernels wider than the image have no fast
+    // kernel for blocks of lanes, but one (by matrix products) for plain NCHW.
+    if (implementation_.rfind("ref", 0) == 0) {
+      reorders_ = true;
+      image_desc_ = PlainDesc(blocked_image_desc_);
+      code_desc_ = PlainDesc(blocked_code_desc_);
+      Make(s);
+      implementation_ += " on reordered NCHW";
     }
   } catch (const dnnl::error& error) {
     throw EngineDeclined(fmt::format("oneDNN cannot convolve images of {} by filters {}: {}",
@@ -149,14 +163,35 @@ memory::desc Convolution::plain_filters_desc() const {
   return {plain_filter_dims_, memory::data_type::f32, memory::format_tag::oihw};
 }
 
+int64_t Convolution::scratchpad_floats() const {
+  const int64_t own = reorders_ ? Floats(image_desc_) + Floats(code_desc_) : 0;
+  return own + Floats(scratchpad_desc_) + 16;  // rounded up and aligned
+}
+
 void Convolution::Run(const dnnl::stream& stream, float* image, float* filters, float* code,
                       float* scratchpad) const {
+  if (!reorders_) return Execute(stream, image, filters, code, scratchpad);
+  float* plain_image = scratchpad;
+  float* plain_code = plain_image + Floats(image_desc_);
+  const bool writes_image = arguments_[0] == DNNL_ARG_DST || arguments_[0] == DNNL_ARG_DIFF_SRC;
+  const bool writes_code = arguments_[2] == DNNL_ARG_DST;
+  if (!writes_image) Reorder(stream, blocked_image_desc_, image, image_desc_, plain_image);
+  if (!writes_code) Reorder(stream, blocked_code_desc_, code, code_desc_, plain_code);
+  // The primitive's own scratchpad wants cache-line alignment.
+  const int64_t used = (Floats(image_desc_) + Floats(code_desc_) + 15) / 16 * 16;
+  Execute(stream, plain_image, filters, plain_code, scratchpad + used);
+  if (writes_image) Reorder(stream, image_desc_, plain_image, blocked_image_desc_, image);
+  if (writes_code) Reorder(stream, code_desc_, plain_code, blocked_code_desc_, code);
+}
+
+void Convolution::Execute(const dnnl::stream& stream, float* image, float* filters, float* code,
+                          float* scratchpad) const {
   const dnnl::engine& engine = CpuEngine();
   std::unordered_map<int, memory> arguments = {
       {arguments_[0], memory(image_desc_, engine, image)},
       {arguments_[1], memory(filters_desc_, engine, filters)},
       {arguments_[2], memory(code_desc_, engine, code)}};
-  if (scratchpad_bytes_ > 0) {
+  if (scratchpad_desc_.get_size() > 0) {
     arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(scratchpad_desc_, engine, scratchpad));
   }
   primitive_.execute(stream, arguments);

@@ -65,7 +65,7 @@ class Convolution {
   // Whether plain filters are [image][code], flipped: a synthesis at stride 1
   // is a forward convolution.
   bool transposed() const { return transposed_; }
-  int64_t scratchpad_bytes() const { return scratchpad_bytes_; }
+  int64_t scratchpad_floats() const;
   const std::string& implementation() const { return implementation_; }
 
   // `filters` in filters_desc(). Analysis reads the image and writes the code,
@@ -76,15 +76,18 @@ class Convolution {
 
  private:
   void MakeForward(const ConvolutionShape& shape);
-  void MakeBackwardData(const ConvolutionShape& shape);
-  void MakeBackwardWeights(const ConvolutionShape& shape);
+  void MakeBackward(const ConvolutionShape& shape);
+  void Make(const ConvolutionShape& shape);
+  void Execute(const dnnl::stream& stream, float* image, float* filters, float* code,
+               float* scratchpad) const;
   template <typename PrimitiveDesc>
   void Describe(const PrimitiveDesc& desc);
 
   bool transposed_ = false;
   dnnl::memory::dims plain_filter_dims_;
+  bool reorders_ = false;  // works on plain copies of image and code
+  dnnl::memory::desc blocked_image_desc_, blocked_code_desc_;
   dnnl::memory::desc image_desc_, code_desc_, filters_desc_, scratchpad_desc_;
-  int64_t scratchpad_bytes_ = 0;
   std::string implementation_;
   dnnl::primitive primitive_;
   std::vector<int> arguments_;  // DNNL_ARG_* of image, filters, code

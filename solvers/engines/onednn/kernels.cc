@@ -133,6 +133,33 @@ HWY_INLINE void SumStrip(const float* first, const float* second, int64_t pixels
   }
 }
 
+// Sum and sum of squares over a strip, about its first pixel: their rounding is
+// then relative to the deviations, and the variance of a channel far from zero,
+// or constant, comes out right.
+HWY_INLINE void MomentsStrip(const float* x, int64_t pixels, int block, double* sums,
+                             double* squares) {
+  const D d;
+  HWY_ALIGN float first[16], sum[16], square[16];
+  for (int lane = 0; lane < block; lane += hn::Lanes(d)) {
+    const V pivot = hn::LoadU(d, x + lane);
+    V deviations = hn::Zero(d);
+    V squared = hn::Zero(d);
+    for (int64_t p = 1; p < pixels; ++p) {
+      const V deviation = hn::Sub(hn::LoadU(d, x + p * block + lane), pivot);
+      deviations = hn::Add(deviations, deviation);
+      squared = hn::MulAdd(deviation, deviation, squared);
+    }
+    hn::Store(pivot, d, first);
+    hn::Store(deviations, d, sum);
+    hn::Store(squared, d, square);
+    for (size_t i = 0; i < hn::Lanes(d); ++i) {
+      const double p = first[i];
+      sums[lane + i] += pixels * p + sum[i];
+      squares[lane + i] += pixels * p * p + 2 * p * sum[i] + square[i];
+    }
+  }
+}
+
 HWY_INLINE void ReductionStrip(const ElementOp& op, const float* const* terms, int64_t pixels,
                                int block, int64_t lanes, double* sums) {
   const float* x = terms[0];
@@ -151,8 +178,7 @@ HWY_INLINE void ReductionStrip(const ElementOp& op, const float* const* terms, i
     case ElementKind::kSumTimesSign:
       return SumStrip(x, second, pixels, block, sums, times_sign);
     case ElementKind::kSumAndSquares:
-      SumStrip(x, x, pixels, block, sums, plain);
-      return SumStrip(x, x, pixels, block, sums + lanes, product);
+      return MomentsStrip(x, pixels, block, sums, sums + lanes);
     case ElementKind::kSumAndProducts:
       SumStrip(x, x, pixels, block, sums, plain);
       return SumStrip(x, second, pixels, block, sums + lanes, product);

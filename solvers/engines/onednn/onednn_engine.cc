@@ -31,7 +31,7 @@ class OneDnnEngine : public Engine {
 
   std::unique_ptr<Executable> Prepare(const Program& program,
                                       const PrepareOptions&) const override {
-    // All convolutions are direct, hence exact on small integers.
+    // All convolutions are sums of products, hence exact on small integers.
     try {
       return std::make_unique<onednn::OneDnnExecutable>(program, BlockLanes());
     } catch (const dnnl::error& error) {

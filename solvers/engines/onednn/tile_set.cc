@@ -92,7 +92,7 @@ void TileSet::AddParts(int instruction) {
     const auto floats = [](const dnnl::memory::desc& desc) {
       return static_cast<int64_t>(desc.get_size() / sizeof(float));
     };
-    scratchpad_floats_ = std::max(scratchpad_floats_, part.convolution->scratchpad_bytes() / 4 + 1);
+    scratchpad_floats_ = std::max(scratchpad_floats_, part.convolution->scratchpad_floats());
     if (whole.kind == ConvolutionKind::kFilterGradient) {
       gradient_floats_ = std::max({gradient_floats_, floats(part.convolution->filters_desc()),
                                    floats(part.convolution->plain_filters_desc())});
