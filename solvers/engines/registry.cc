@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "solvers/engines/cuda/loader.h"
 #include "solvers/engines/onednn/onednn_engine.h"
 #include "solvers/engines/reference/reference_engine.h"
 #include "solvers/error.h"
@@ -14,30 +15,48 @@ namespace csc {
 
 namespace {
 
-struct Entry {
-  EngineInfo info;
-  std::unique_ptr<Engine> engine;  // null where absent
+struct State {
+  const Engine* engine;  // null where absent
+  std::string detail;
 };
 
-std::vector<Entry> MakeEntries() {
-  std::vector<Entry> entries;  // best first
-  entries.push_back({{"cuda", false, "this build has no CUDA engine"}, nullptr});
-  entries.push_back({{"onednn", true, OneDnnVersion()}, MakeOneDnnEngine()});
-  entries.push_back(
-      {{"reference", true, "plain loops, the definition of correct"}, MakeReferenceEngine()});
-  return entries;
+// Each is opened once, by the first who asks for it or for a list of all: whoever
+// names another engine does not wait for a GPU to wake up.
+State OpenCuda() {
+  const cuda::LoadedEngine& loaded = cuda::LoadCudaEngine();
+  return {loaded.engine, loaded.detail};
 }
 
-const std::vector<Entry>& Entries() {
-  static const auto* entries = new std::vector<Entry>(MakeEntries());
-  return *entries;
+State OpenOneDnn() {
+  static const Engine* const engine = MakeOneDnnEngine().release();
+  return {engine, OneDnnVersion()};
 }
+
+State OpenReference() {
+  static const Engine* const engine = MakeReferenceEngine().release();
+  return {engine, "plain loops, the definition of correct"};
+}
+
+struct Entry {
+  const char* name;
+  State (*open)();
+};
+
+constexpr Entry kEntries[] = {
+    // best first
+    {"cuda", OpenCuda},
+    {"onednn", OpenOneDnn},
+    {"reference", OpenReference},
+};
 
 }  // namespace
 
 std::vector<EngineInfo> KnownEngines() {
   std::vector<EngineInfo> infos;
-  for (const Entry& entry : Entries()) infos.push_back(entry.info);
+  for (const Entry& entry : kEntries) {
+    const State state = entry.open();
+    infos.push_back({entry.name, state.engine != nullptr, state.detail});
+  }
   return infos;
 }
 
@@ -48,12 +67,12 @@ const Engine& FindEngine(const std::string& name) {
     if (from_environment != nullptr) wanted = from_environment;
   }
   std::vector<std::string> names;
-  for (const Entry& entry : Entries()) {
-    names.push_back(entry.info.name);
-    if (wanted.empty() && entry.engine) return *entry.engine;
-    if (wanted != entry.info.name) continue;
-    Require(entry.engine != nullptr, "engine \"{}\" is absent: {}", wanted, entry.info.detail);
-    return *entry.engine;
+  for (const Entry& entry : kEntries) {
+    names.push_back(entry.name);
+    if (!wanted.empty() && wanted != entry.name) continue;
+    const State state = entry.open();
+    if (state.engine != nullptr) return *state.engine;
+    Require(wanted.empty(), "engine \"{}\" is absent: {}", wanted, state.detail);
   }
   Fail("engine \"{}\" is unknown: one of {} expected", wanted, fmt::join(names, ", "));
 }

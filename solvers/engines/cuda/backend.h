@@ -1,0 +1,68 @@
+// The device under the engine: memory, copies and launches on one stream.
+//
+// Everything else of the engine is ordinary C++. There are two back-ends: the
+// GPU (cuda_backend.cu), and the one of the tests, which runs the same kernels
+// in plain loops.
+
+#ifndef CSC_SOLVERS_ENGINES_CUDA_BACKEND_H_
+#define CSC_SOLVERS_ENGINES_CUDA_BACKEND_H_
+
+#include <cstdint>
+
+#include "solvers/engines/cuda/kernels/launch.h"
+
+namespace csc::cuda {
+
+// All operations but Allocate and Free are queued in order, and may not have
+// happened before Synchronise returns. All throw Error when the device fails.
+// A back-end serves one thread at a time, not always the same one.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // At least `bytes` (> 0) at an address of 256 bytes, of any content.
+  virtual void* Allocate(int64_t bytes) = 0;
+  virtual void Free(void* memory) = 0;
+  // The source of an upload may be changed as soon as Upload returns.
+  virtual void Upload(void* device, const void* host, int64_t bytes) = 0;
+  virtual void Download(void* host, const void* device, int64_t bytes) = 0;
+  virtual void Run(const Launch& launch) = 0;
+  virtual void Synchronise() = 0;
+};
+
+// Memory of a back-end that only grows; it must outlive its buffers.
+class DeviceBuffer {
+ public:
+  explicit DeviceBuffer(Backend* backend) : backend_(backend) {}
+  ~DeviceBuffer() { Release(); }
+  DeviceBuffer(const DeviceBuffer&) = delete;
+  DeviceBuffer& operator=(const DeviceBuffer&) = delete;
+
+  // Content is lost where the buffer grows.
+  void Grow(int64_t bytes) {
+    if (bytes <= bytes_) return;
+    Release();
+    data_ = backend_->Allocate(bytes);
+    bytes_ = bytes;
+  }
+  int64_t bytes() const { return bytes_; }
+  template <typename T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  void Release() {
+    if (data_ != nullptr) backend_->Free(data_);
+    data_ = nullptr;
+    bytes_ = 0;
+  }
+
+  Backend* backend_;
+  void* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace csc::cuda
+
+#endif  // CSC_SOLVERS_ENGINES_CUDA_BACKEND_H_

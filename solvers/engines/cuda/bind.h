@@ -1,0 +1,67 @@
+// A plan for one batch size and one set of addresses: the launches of a run.
+
+#ifndef CSC_SOLVERS_ENGINES_CUDA_BIND_H_
+#define CSC_SOLVERS_ENGINES_CUDA_BIND_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "solvers/engines/cuda/kernels/launch.h"
+#include "solvers/engines/cuda/plan.h"
+#include "solvers/program/program.h"
+
+namespace csc::cuda {
+
+// Sizes at which the work of a reduction is cut, and when threads take several
+// pixels. Results do not depend on the latter; the former fix the order of sums,
+// so they are constants and not asked of the device.
+struct Tuning {
+  // Convolutions take four pixels a thread where that leaves so many threads.
+  int64_t wide_threads = 1 << 16;
+  // Positions of a range of a channel's sum.
+  int64_t sum_range = 8192;
+  // Blocks that a filter gradient is cut into, if ranges are of this many
+  // positions at least.
+  int64_t gradient_blocks = 2048;
+  int64_t gradient_range = 1024;
+};
+
+// Device addresses. Null ones give launches that may only be counted.
+struct Addresses {
+  float* values = nullptr;            // [plan.floats_per_image * batch]
+  const float* parameters = nullptr;  // [program.parameter_size()]
+  float* filters = nullptr;           // [plan.filter_floats]
+  float* statistics = nullptr;        // two rows for each, in order
+  double* sums = nullptr;             // [program.parameter_size()], gradients
+  float* gradients = nullptr;         // [program.parameter_size()], rounded
+  void* scratch = nullptr;            // for the partial sums of one step
+  int32_t* labels = nullptr;          // [batch]
+  double* loss = nullptr;             // [batch]
+  int32_t* correct = nullptr;         // [batch]
+};
+
+// Where a value begins.
+inline float* AddressOf(const Addresses& addresses, const Plan& plan, ValueId value,
+                        int64_t batch) {
+  return addresses.values + plan.offsets[value] * batch;
+}
+
+// The launches that pack the parameters' filters.
+std::vector<Launch> BindFilters(const Program& program, const Plan& plan,
+                                const Addresses& addresses);
+
+struct BoundRun {
+  std::vector<Launch> launches;
+  int64_t scratch_bytes = 0;  // what Addresses::scratch must hold
+};
+
+// Throws Error for a batch whose values need longer indices than the kernels have.
+void CheckBatch(const Program& program, int64_t batch);
+
+// Replaces `run`, whose memory is used again. The batch must have been checked.
+void BindRun(const Program& program, const Plan& plan, const Tuning& tuning, int64_t batch,
+             const Addresses& addresses, BoundRun* run);
+
+}  // namespace csc::cuda
+
+#endif  // CSC_SOLVERS_ENGINES_CUDA_BIND_H_

@@ -1,0 +1,165 @@
+// The back-end on a GPU: device 0 of those that CUDA_VISIBLE_DEVICES leaves.
+
+#include <cuda_runtime.h>
+#include <fmt/format.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "solvers/engines/cuda/backend.h"
+#include "solvers/engines/cuda/cuda_engine.h"
+#include "solvers/error.h"
+
+namespace csc::cuda {
+
+namespace {
+
+constexpr int kDevice = 0;
+constexpr int kFlatThreads = 256;
+
+template <typename K>
+__global__ void __launch_bounds__(kFlatThreads) RunFlat(const K kernel, uint32_t size) {
+  const uint32_t index = blockIdx.x * kFlatThreads + threadIdx.x;
+  if (index < size) kernel(index);
+}
+
+template <typename K, int... kPhases>
+__device__ void RunPhases(const K& kernel, typename K::Shared& shared,
+                          std::integer_sequence<int, kPhases...>) {
+  ((kernel.template Phase<kPhases>(blockIdx.x, threadIdx.x, shared), __syncthreads()), ...);
+}
+
+template <typename K>
+__global__ void __launch_bounds__(K::kThreads) RunBlocks(const K kernel) {
+  __shared__ typename K::Shared shared;
+  RunPhases(kernel, shared, std::make_integer_sequence<int, K::kPhases>());
+}
+
+void Check(cudaError_t error, const char* doing) {
+  Require(error == cudaSuccess, "CUDA failed while {}: {} ({})", doing, cudaGetErrorString(error),
+          cudaGetErrorName(error));
+}
+
+class CudaBackend : public Backend {
+ public:
+  CudaBackend() {
+    Activate();
+    Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+  }
+  ~CudaBackend() override {
+    // At the end of the process the driver may be gone: nothing to report then.
+    cudaStreamSynchronize(stream_);
+    cudaStreamDestroy(stream_);
+  }
+
+  void* Allocate(int64_t bytes) override {
+    Activate();
+    void* memory = nullptr;
+    const cudaError_t error = cudaMalloc(&memory, bytes);
+    if (error != cudaSuccess) {
+      cudaGetLastError();  // it would show in the next launch
+      size_t available = 0, total = 0;
+      cudaMemGetInfo(&available, &total);
+      Fail("no {} bytes of GPU memory ({} of {} bytes are free): {}", bytes, available, total,
+           cudaGetErrorString(error));
+    }
+    return memory;
+  }
+  void Free(void* memory) override {
+    cudaStreamSynchronize(stream_);
+    cudaFree(memory);
+  }
+  void Upload(void* device, const void* host, int64_t bytes) override {
+    Activate();
+    Check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_),
+          "copying to the device");
+    // From memory that happens to be pinned the copy may still be running.
+    cudaPointerAttributes attributes;
+    const cudaError_t known = cudaPointerGetAttributes(&attributes, host);
+    if (known != cudaSuccess || attributes.type != cudaMemoryTypeUnregistered) {
+      cudaGetLastError();
+      Synchronise();
+    }
+  }
+  void Download(void* host, const void* device, int64_t bytes) override {
+    Activate();
+    Check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_),
+          "copying from the device");
+  }
+  void Run(const Launch& launch) override {
+    Activate();
+    std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);
+    Check(cudaGetLastError(), "launching a kernel");
+  }
+  void Synchronise() override {
+    Activate();
+    Check(cudaStreamSynchronize(stream_), "computing");
+  }
+
+ private:
+  // The current device belongs to the calling thread, which may be any.
+  static void Activate() { Check(cudaSetDevice(kDevice), "choosing the device"); }
+
+  template <typename K>
+  void Start(const K& kernel, uint32_t size) {
+    if constexpr (HasPhases<K>::value) {
+      RunBlocks<<<size, K::kThreads, 0, stream_>>>(kernel);
+    } else {
+      const uint32_t blocks = (size + kFlatThreads - 1) / kFlatThreads;
+      RunFlat<<<blocks, kFlatThreads, 0, stream_>>>(kernel, size);
+    }
+  }
+
+  cudaStream_t stream_ = nullptr;
+};
+
+std::string VersionText(int version) {
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+// Whether there is a device that this library can use; `detail` names it, or
+// says what is missing.
+bool FindDevice(std::string* detail) {
+  int runtime = 0, driver = 0, devices = 0;
+  cudaRuntimeGetVersion(&runtime);
+  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
+    *detail = "no CUDA device: no NVIDIA driver is installed";
+    return false;
+  }
+  cudaError_t error = cudaGetDeviceCount(&devices);
+  if (error == cudaErrorInsufficientDriver) {
+    *detail = fmt::format("driver too old: it knows CUDA {}, the library was built with {}",
+                          VersionText(driver), VersionText(runtime));
+    return false;
+  }
+  cudaDeviceProp properties;
+  if (error == cudaSuccess && devices == 0) error = cudaErrorNoDevice;
+  if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, kDevice);
+  if (error != cudaSuccess) {
+    *detail = fmt::format("no CUDA device: {}", cudaGetErrorString(error));
+    return false;
+  }
+  *detail = fmt::format("{} (compute capability {}.{}, {:.1f} GiB), CUDA {}, driver for {}, {}",
+                        properties.name, properties.major, properties.minor,
+                        static_cast<double>(properties.totalGlobalMem) / (1 << 30),
+                        VersionText(runtime), VersionText(driver), "own kernels in float32");
+  // Finds out whether the library holds code for this device.
+  cudaFuncAttributes attributes;
+  error = cudaFuncGetAttributes(&attributes, RunFlat<FillKernel>);
+  if (error != cudaSuccess) {
+    *detail = fmt::format("no usable CUDA device: {}: {}", *detail, cudaGetErrorString(error));
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::unique_ptr<Engine> OpenEngine(std::string* detail) {
+  if (!FindDevice(detail)) return nullptr;
+  return MakeCudaEngine([] { return std::make_unique<CudaBackend>(); });
+}
+
+}  // namespace csc::cuda

@@ -1,0 +1,61 @@
+// A program prepared for the CUDA engine, on any back-end.
+
+#ifndef CSC_SOLVERS_ENGINES_CUDA_EXECUTABLE_H_
+#define CSC_SOLVERS_ENGINES_CUDA_EXECUTABLE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "solvers/engines/cuda/backend.h"
+#include "solvers/engines/cuda/bind.h"
+#include "solvers/engines/cuda/plan.h"
+#include "solvers/engines/engine.h"
+
+namespace csc::cuda {
+
+// Parameters stay on the device between runs. A run is a list of launches that
+// depends on the batch alone: it is made once for a batch size and repeated.
+class CudaExecutable : public Executable {
+ public:
+  CudaExecutable(const Program& program, const Tuning& tuning, std::unique_ptr<Backend> backend);
+
+  void SetParameters(const float* parameters) override;
+  // The number of workers does not matter here.
+  void Reserve(int64_t batch, int workers) override;
+  void Run(const RunArguments& arguments) override;
+  int64_t WorkspaceBytes() const override;
+  std::string Describe() const override;
+
+ private:
+  void Upload(const RunArguments& arguments);
+  void Download(const RunArguments& arguments);
+
+  const Program program_;
+  const Plan plan_;
+  const Tuning tuning_;
+  const std::unique_ptr<Backend> backend_;  // outlives the buffers below
+
+  DeviceBuffer parameters_;
+  DeviceBuffer filters_;
+  DeviceBuffer values_;
+  DeviceBuffer statistics_;
+  DeviceBuffer sums_;
+  DeviceBuffer gradients_;
+  DeviceBuffer scratch_;
+  DeviceBuffer labels_;
+  DeviceBuffer loss_;
+  DeviceBuffer correct_;
+
+  std::vector<Launch> pack_;
+  int64_t bound_batch_ = 0;
+  BoundRun bound_;
+  int64_t statistic_floats_ = 0;
+  std::vector<double> host_loss_;
+  std::vector<int32_t> host_correct_;
+};
+
+}  // namespace csc::cuda
+
+#endif  // CSC_SOLVERS_ENGINES_CUDA_EXECUTABLE_H_

@@ -1,0 +1,115 @@
+// What kernels are made of, for nvcc and for the host's compiler alike.
+//
+// A kernel is a plain struct of pointers and sizes, in one of two forms:
+//
+//   flat    operator()(index), called once for each index, in any order, no two
+//           of them writing one place;
+//   blocks  Phase<p>(block, thread, shared): all threads of a block finish one
+//           phase before any begins the next, and share `shared`.
+//
+// The CUDA library launches them; tests run the very same code in plain loops.
+// Sums run in an order that depends on sizes alone, never on the device, and
+// nothing is added atomically: same inputs, same bits. Arrays are NCHW and
+// hold fewer than 2^31 elements, so that indices are 32 bits wide.
+
+#ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_HOST_DEVICE_H_
+#define CSC_SOLVERS_ENGINES_CUDA_KERNELS_HOST_DEVICE_H_
+
+#include <cstdint>
+
+#ifdef __CUDACC__
+#define CSC_HOST_DEVICE __host__ __device__
+#else
+#define CSC_HOST_DEVICE
+#endif
+
+// Loops over register arrays must be unrolled, or the arrays go to memory.
+#ifdef __CUDA_ARCH__
+#define CSC_UNROLL _Pragma("unroll")
+#else
+#define CSC_UNROLL
+#endif
+
+namespace csc::cuda {
+
+// Division by a number known when a kernel is bound: GPUs have no instruction
+// for it. With 2^(L-1) < d <= 2^L, p = 31 + L and m = ceil(2^p / d), the
+// quotient of n < 2^31 is floor(n m / 2^p), because n (m d - 2^p) < 2^p.
+class Divisor {
+ public:
+  Divisor() = default;
+  // Requires 1 <= divisor < 2^31.
+  explicit Divisor(int64_t divisor) : divisor_(static_cast<uint32_t>(divisor)) {
+    int log = 0;
+    while ((int64_t{1} << log) < divisor) ++log;
+    shift_ = 31 + log;
+    multiplier_ = static_cast<uint32_t>(((uint64_t{1} << shift_) + divisor_ - 1) / divisor_);
+  }
+
+  CSC_HOST_DEVICE uint32_t value() const { return divisor_; }
+  CSC_HOST_DEVICE uint32_t Quotient(uint32_t n) const {
+    return static_cast<uint32_t>((static_cast<uint64_t>(n) * multiplier_) >> shift_);
+  }
+  CSC_HOST_DEVICE uint32_t Split(uint32_t n, uint32_t* remainder) const {
+    const uint32_t quotient = Quotient(n);
+    *remainder = n - quotient * divisor_;
+    return quotient;
+  }
+
+ private:
+  uint32_t divisor_ = 1;
+  uint32_t multiplier_ = uint32_t{1} << 31;
+  uint32_t shift_ = 31;
+};
+
+// Reads what no thread writes while the kernel runs (through the read-only
+// cache).
+CSC_HOST_DEVICE inline float Read(const float* p) {
+#ifdef __CUDA_ARCH__
+  return __ldg(p);
+#else
+  return *p;
+#endif
+}
+
+// The same for kCount floats, a multiple of 4, at an address of 16 bytes.
+template <int kCount>
+CSC_HOST_DEVICE inline void ReadVector(const float* p, float* values) {
+  static_assert(kCount % 4 == 0, "vectors of four");
+#ifdef __CUDA_ARCH__
+  CSC_UNROLL
+  for (int i = 0; i < kCount; i += 4) {
+    const float4 v = __ldg(reinterpret_cast<const float4*>(p + i));
+    values[i] = v.x;
+    values[i + 1] = v.y;
+    values[i + 2] = v.z;
+    values[i + 3] = v.w;
+  }
+#else
+  for (int i = 0; i < kCount; ++i) values[i] = p[i];
+#endif
+}
+
+// csc::Coefficient with its parameter found: read on the device, so that
+// launches stay valid when parameters change.
+struct Scalar {
+  float constant = 1;
+  const float* parameter = nullptr;
+
+  CSC_HOST_DEVICE float value() const {
+    return parameter != nullptr ? constant * *parameter : constant;
+  }
+};
+
+// csc::ChannelVector likewise; absent without data.
+struct ChannelOperand {
+  const float* data = nullptr;
+  uint32_t stride = 0;  // 0: one entry for all channels
+  float constant = 1;
+
+  CSC_HOST_DEVICE float value(uint32_t channel) const { return constant * data[channel * stride]; }
+};
+
+}  // namespace csc::cuda
+
+#endif  // CSC_SOLVERS_ENGINES_CUDA_KERNELS_HOST_DEVICE_H_

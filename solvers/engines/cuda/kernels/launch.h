@@ -1,0 +1,42 @@
+// One launch of one kernel, as data: what a bound program is a list of.
+
+#ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_LAUNCH_H_
+#define CSC_SOLVERS_ENGINES_CUDA_KERNELS_LAUNCH_H_
+
+#include <cstdint>
+#include <type_traits>
+#include <variant>
+
+#include "solvers/engines/cuda/kernels/convolution.h"
+#include "solvers/engines/cuda/kernels/elementwise.h"
+#include "solvers/engines/cuda/kernels/filter_gradient.h"
+#include "solvers/engines/cuda/kernels/positions.h"
+#include "solvers/engines/cuda/kernels/reductions.h"
+
+namespace csc::cuda {
+
+using Kernel =
+    std::variant<FillKernel, RoundKernel, PointwiseKernel, MaskKernel, NormaliseKernel,
+                 NormaliseAdjointKernel, CopyChannelsKernel, MaxPoolKernel, MaxPoolAdjointKernel,
+                 AveragePoolKernel, AveragePoolAdjointKernel, ShortcutKernel, ShortcutAdjointKernel,
+                 PackFiltersKernel, ConvolutionKernel<4, 1, false>, ConvolutionKernel<8, 1, false>,
+                 ConvolutionKernel<4, 4, false>, ConvolutionKernel<8, 4, false>,
+                 ConvolutionKernel<4, 1, true>, ConvolutionKernel<8, 1, true>,
+                 ConvolutionKernel<4, 4, true>, ConvolutionKernel<8, 4, true>, ChannelSumsKernel,
+                 FinishStatisticKernel, GradientSumKernel, SoftmaxLossKernel, FilterGradientKernel,
+                 FilterGradientSumKernel>;
+
+struct Launch {
+  Kernel kernel;
+  uint32_t size;  // indices of a flat kernel, blocks of the other form; < 2^31
+};
+
+// Whether a kernel is of the form with blocks and phases.
+template <typename K, typename = void>
+struct HasPhases : std::false_type {};
+template <typename K>
+struct HasPhases<K, std::void_t<typename K::Shared>> : std::true_type {};
+
+}  // namespace csc::cuda
+
+#endif  // CSC_SOLVERS_ENGINES_CUDA_KERNELS_LAUNCH_H_

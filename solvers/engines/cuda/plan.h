@@ -1,0 +1,55 @@
+// What the CUDA engine decides about a program before it knows the batch: which
+// instructions run together, and where values live.
+
+#ifndef CSC_SOLVERS_ENGINES_CUDA_PLAN_H_
+#define CSC_SOLVERS_ENGINES_CUDA_PLAN_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "solvers/program/program.h"
+
+namespace csc::cuda {
+
+// One instruction of the program, in its order. A pointwise instruction may
+// take the analysis or synthesis of one of its terms along: the convolution
+// then ends in the pointwise arithmetic, and its own value is never stored.
+struct Step {
+  int instruction = -1;
+  int convolution = -1;  // the instruction taken along, or -1
+  int term = -1;         // of the pointwise instruction: what it computes
+};
+
+// A parameter packed for one direction of convolution.
+struct PackedFilters {
+  int parameter = -1;
+  bool synthesis = false;
+  int64_t source_channels = 0;
+  int64_t result_channels = 0;
+  int64_t group = 0;            // result channels of a thread: 4 or 8
+  int64_t padded_channels = 0;  // result_channels in whole groups
+  int64_t taps = 0;
+  int64_t offset = 0;  // in floats
+
+  int64_t floats() const { return taps * source_channels * padded_channels; }
+};
+
+struct Plan {
+  std::vector<Step> steps;
+  // By value: where it begins, in floats for each image of the batch; -1 for a
+  // value that is never stored.
+  std::vector<int64_t> offsets;
+  int64_t floats_per_image = 0;  // of all values that live at one time
+  std::vector<PackedFilters> filters;
+  int64_t filter_floats = 0;
+  bool has_gradients = false;
+  bool has_loss = false;
+
+  const PackedFilters& Filters(int parameter, bool synthesis) const;
+};
+
+Plan MakePlan(const Program& program);
+
+}  // namespace csc::cuda
+
+#endif  // CSC_SOLVERS_ENGINES_CUDA_PLAN_H_
