@@ -9,7 +9,7 @@
 #include <string>
 
 #include "solvers/engines/registry.h"
-#include "tests/training/helpers.h"
+#include "tests/training/small_training.h"
 #include "training/trainer.h"
 
 namespace csc::test {

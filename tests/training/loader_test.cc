@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-#include "tests/training/helpers.h"
+#include "tests/training/small_training.h"
 #include "training/random.h"
 
 namespace csc::test {

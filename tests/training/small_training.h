@@ -1,7 +1,7 @@
 // Small trainings for tests.
 
-#ifndef CSC_TESTS_TRAINING_HELPERS_H_
-#define CSC_TESTS_TRAINING_HELPERS_H_
+#ifndef CSC_TESTS_TRAINING_SMALL_TRAINING_H_
+#define CSC_TESTS_TRAINING_SMALL_TRAINING_H_
 
 #include <cstdint>
 #include <string>
@@ -38,4 +38,4 @@ inline TrainingOptions TinyOptions() {
 
 }  // namespace csc::test
 
-#endif  // CSC_TESTS_TRAINING_HELPERS_H_
+#endif  // CSC_TESTS_TRAINING_SMALL_TRAINING_H_

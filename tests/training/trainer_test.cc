@@ -12,7 +12,7 @@
 
 #include "solvers/engines/registry.h"
 #include "solvers/error.h"
-#include "tests/training/helpers.h"
+#include "tests/training/small_training.h"
 #include "tests/training/temporary_folder.h"
 #include "training/file.h"
 #include "training/run_training.h"
