@@ -4,12 +4,13 @@
 
 #include <cstdint>
 #include <limits>
+#include <new>
 
 #include "layers/guard.h"
 #include "layers/layer_params.h"
-#include "layers/memory.h"
 #include "layers/opencv_executor.h"
 #include "solvers/error.h"
+#include "solvers/memory.h"
 
 namespace csc {
 
@@ -116,6 +117,21 @@ int64_t AdapterLayer::getFLOPS(const std::vector<MatShape>& inputs,
   });
 }
 
+template <typename Body>
+void AdapterLayer::WithEngine(const std::vector<Dims>& inputs, const Body& body) {
+  try {
+    body();
+  } catch (const std::bad_alloc&) {
+    prepared_.reset();
+    ThrowCv(cv::Error::StsNoMem, where_,
+            fmt::format("there is not enough memory for an input of sizes {} on engine \"{}\"",
+                        ToString(inputs[0]), ChosenEngine().name()));
+  } catch (...) {
+    prepared_.reset();
+    throw;
+  }
+}
+
 void AdapterLayer::finalize(cv::InputArrayOfArrays inputs_array, cv::OutputArrayOfArrays) {
   Guard(where_, [&] {
     std::vector<cv::Mat> inputs;
@@ -126,8 +142,10 @@ void AdapterLayer::finalize(cv::InputArrayOfArrays inputs_array, cv::OutputArray
     std::vector<Dims> dims;
     for (const cv::Mat& input : inputs) dims.push_back(DimsOf(input));
     RequireOutputMemory(CheckedOutputs(dims));
-    EnsurePrepared(dims);
-    Reserve(dims[0][0], OpenCvExecutor().num_workers());
+    WithEngine(dims, [&] {
+      EnsurePrepared(dims);
+      Reserve(dims[0][0], OpenCvExecutor().num_workers());
+    });
   });
 }
 
@@ -217,10 +235,7 @@ void AdapterLayer::RunOn(const std::vector<cv::Mat>& inputs, std::vector<cv::Mat
     Require(DimsOf(output) == expected[i] && output.type() == CV_32F,
             "output {} is {}: {} of CV_32F expected", i, Show(output), ToString(expected[i]));
   }
-  if (!IsPreparedFor(dims)) {
-    RequireOutputMemory(expected);
-    EnsurePrepared(dims);
-  }
+  if (!IsPreparedFor(dims)) RequireOutputMemory(expected);
 
   // Engines read and write whole NCHW arrays that do not overlap.
   std::vector<cv::Mat> src = inputs, dst = *outputs;
@@ -236,8 +251,11 @@ void AdapterLayer::RunOn(const std::vector<cv::Mat>& inputs, std::vector<cv::Mat
   std::vector<float*> to;
   for (const cv::Mat& mat : src) from.push_back(mat.ptr<float>());
   for (cv::Mat& mat : dst) to.push_back(mat.ptr<float>());
-  OpenCvExecutor executor;
-  Run(dims[0][0], from, to, &executor);
+  WithEngine(dims, [&] {
+    EnsurePrepared(dims);
+    OpenCvExecutor executor;
+    Run(dims[0][0], from, to, &executor);
+  });
   for (size_t i = 0; i < dst.size(); ++i) {
     if (dst[i].data != (*outputs)[i].data) dst[i].copyTo((*outputs)[i]);
   }

@@ -71,6 +71,10 @@ class AdapterLayer : public cv::dnn::Layer {
   // Prepares where something changed since the last time: sizes, engine,
   // constants (Net::setParam).
   void EnsurePrepared(const std::vector<Dims>& inputs);
+  // Calls body(); after a failure nothing counts as prepared, since an engine that failed half
+  // way may be in any state.
+  template <typename Body>
+  void WithEngine(const std::vector<Dims>& inputs, const Body& body);
   void RunOn(const std::vector<cv::Mat>& inputs, std::vector<cv::Mat>* outputs);
 
   const std::string op_;

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "layers/layer_params.h"
-#include "layers/memory.h"
 #include "solvers/error.h"
+#include "solvers/memory.h"
 #include "solvers/network/layer.h"
 #include "solvers/program/cost.h"
 

@@ -9,12 +9,14 @@
 #include <memory>
 #include <new>
 
+#include "solvers/memory.h"
+
 namespace csc::onednn {
 
 class Buffer {
  public:
   Buffer() = default;
-  // Zeroed. Throws std::bad_alloc.
+  // Zeroed. Throws Error where memory cannot hold it, std::bad_alloc where there is none.
   explicit Buffer(int64_t floats) { Grow(floats); }
 
   // At least this many floats; contents are lost when it grows.
@@ -22,6 +24,7 @@ class Buffer {
     if (floats <= floats_) return;
     data_.reset();
     floats_ = 0;
+    RequireMemory(floats * int64_t{sizeof(float)}, "part of an engine's workspace");
     const size_t bytes = (static_cast<size_t>(floats) * sizeof(float) + 63) / 64 * 64;
     void* memory = std::aligned_alloc(64, bytes);
     if (memory == nullptr) throw std::bad_alloc();

@@ -1,9 +1,11 @@
 #include "solvers/engines/reference/interpreter.h"
 
+#include <string>
 #include <utility>
 
 #include "solvers/engines/reference/instructions.h"
 #include "solvers/error.h"
+#include "solvers/memory.h"
 
 namespace csc {
 
@@ -31,6 +33,8 @@ ReferenceResult<T> RunReference(const Program& program, int64_t batch,
   for (const Instruction& instruction : program.instructions()) {
     if (instruction.result >= 0) {
       const Shape& shape = program.shape(instruction.result);
+      RequireMemory(NumElements({batch, shape.size(), int64_t{sizeof(T)}}),
+                    "an intermediate result of " + std::to_string(batch) + " images");
       machine.values[instruction.result] = {shape, std::vector<T>(batch * shape.size())};
     }
     reference::Execute(instruction, &machine);
