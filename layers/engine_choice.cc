@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <sstream>
+#include <utility>
 
 #include "solvers/engines/registry.h"
 
@@ -33,11 +34,29 @@ int Verbosity() {
   return text == nullptr ? 0 : std::atoi(text);
 }
 
-// The first line of the detail, and how many follow.
+// "2 x jit:avx512_core, ref": what follows the last colon and space of each line, counted.
 std::string Summary(const std::string& detail) {
-  const std::string first = detail.substr(0, detail.find('\n'));
-  const auto lines = std::count(detail.begin(), detail.end(), '\n');
-  return lines > 1 ? fmt::format("{} (and {} more)", first, lines - 1) : first;
+  std::vector<std::pair<std::string, int>> counts;  // in order of appearance
+  std::istringstream lines(detail);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t colon = line.rfind(": ");
+    const std::string implementation = colon == std::string::npos ? line : line.substr(colon + 2);
+    const auto found = std::find_if(counts.begin(), counts.end(), [&](const auto& entry) {
+      return entry.first == implementation;
+    });
+    if (found == counts.end()) {
+      counts.emplace_back(implementation, 1);
+    } else {
+      ++found->second;
+    }
+  }
+  std::string text;
+  for (const auto& [implementation, count] : counts) {
+    if (!text.empty()) text += ", ";
+    if (count > 1) text += fmt::format("{} x ", count);
+    text += implementation;
+  }
+  return text;
 }
 
 }  // namespace
