@@ -79,6 +79,39 @@ Program WithSoftmaxLoss(const Program& forward) {
   return program;
 }
 
+std::vector<double> SummedMagnitudes(const Program& program, const Work& work) {
+  Program probe = program;
+  std::vector<const Instruction*> sums;
+  for (const Instruction& i : program.instructions()) {
+    if (i.op != Opcode::kScalarGradient && i.op != Opcode::kChannelGradient) continue;
+    sums.push_back(&i);
+    probe.MarkOutput(i.terms.front().value);
+    probe.MarkOutput(i.terms.back().value);
+  }
+  const ReferenceResult<double> result = RunInDouble(probe, work);
+  std::vector<double> magnitudes(program.parameter_size(), 0.0);
+  for (size_t k = 0; k < sums.size(); ++k) {
+    const Instruction& i = *sums[k];
+    const bool scalar = i.op == Opcode::kScalarGradient;
+    const std::vector<double>& e = result.outputs[program.outputs().size() + 2 * k];
+    const std::vector<double>& x = result.outputs[program.outputs().size() + 2 * k + 1];
+    const Shape& shape = program.shape(i.terms[0].value);
+    const ParameterInfo& info =
+        program.parameters()[scalar ? i.scalar_target.parameter : i.channel_target.parameter];
+    const int64_t first = info.offset + (scalar ? i.scalar_target.offset : i.channel_target.offset);
+    const double constant = scalar ? i.scalar_target.constant : i.gradient_constant;
+    const bool product = scalar || i.channel_sum == ChannelSum::kTimesSecond;
+    for (size_t j = 0; j < e.size(); ++j) {
+      const int64_t channel =
+          static_cast<int64_t>(j) / (shape.height * shape.width) % shape.channels;
+      const bool shared = scalar || i.channel_target.count == 1;
+      magnitudes[first + (shared ? 0 : channel)] +=
+          std::abs(constant * e[j] * (product ? x[j] : 1));
+    }
+  }
+  return magnitudes;
+}
+
 void CheckGradients(Random* random, const Program& forward, const std::function<Work()>& draw) {
   Work work = draw();
   for (int attempt = 0; KinkMargin(forward, work) < kLeastMargin; ++attempt) {

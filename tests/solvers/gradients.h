@@ -4,6 +4,7 @@
 #define CSC_TESTS_SOLVERS_GRADIENTS_H_
 
 #include <functional>
+#include <vector>
 
 #include "solvers/program/program.h"
 #include "tests/solvers/random.h"
@@ -19,6 +20,11 @@ Program WithWeightedLoss(const Program& forward);
 
 // `forward`, whose output is logits, with a softmax loss and its gradients.
 Program WithSoftmaxLoss(const Program& forward);
+
+// For each entry of the program's gradients the sum of the magnitudes of what is
+// summed to it: where they cancel, their rounding is all that is left. Those of
+// filters are left at 0.
+std::vector<double> SummedMagnitudes(const Program& program, const Work& work);
 
 // Compares the gradients of parameters and inputs that the adjoint of `forward`
 // gives for a randomly weighted sum of its outputs with central differences, in

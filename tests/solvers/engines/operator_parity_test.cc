@@ -16,7 +16,7 @@
 namespace csc::test {
 namespace {
 
-constexpr int kShapes = 200;
+constexpr int kShapes = 300;
 
 using EngineAndOperator = std::tuple<std::string, std::string>;
 

@@ -50,7 +50,7 @@ class SameBitsOn : public ::testing::TestWithParam<std::string> {
 TEST_P(SameBitsOn, AnyNumberOfThreads) {
   std::vector<std::unique_ptr<Executor>> pools;
   for (int threads : {1, 2, 3}) pools.push_back(MakeThreadPool(threads));
-  ForEachSeed(15, [&](Random* random) {
+  ForEachSeed(30, [&](Random* random) {
     // Sizes that leave tails of tiles and of chunks.
     const int64_t batch = random->Chance(0.15) ? random->Pick({31, 33, 47}) : random->Int(1, 19);
     const TestCase c = RandomCase(random, batch);
@@ -68,7 +68,7 @@ TEST_P(SameBitsOn, AnyNumberOfThreads) {
 
 TEST_P(SameBitsOn, RepeatedRuns) {
   const auto pool = MakeThreadPool(2);
-  ForEachSeed(15, [&](Random* random) {
+  ForEachSeed(30, [&](Random* random) {
     const TestCase c = RandomCase(random, random->Int(1, 9));
     const auto executable = Prepare(c);
     const Results first = RunPrepared(executable.get(), c.program, c.work, pool.get());
@@ -80,7 +80,7 @@ TEST_P(SameBitsOn, RepeatedRuns) {
 
 TEST_P(SameBitsOn, OtherBatchesAndReservationsBetweenRuns) {
   const auto pool = MakeThreadPool(3);
-  ForEachSeed(15, [&](Random* random) {
+  ForEachSeed(30, [&](Random* random) {
     const TestCase c = RandomCase(random, random->Int(1, 9));
     const Results expected = RunPrepared(Prepare(c).get(), c.program, c.work);
     const auto executable = Prepare(c);
@@ -98,7 +98,7 @@ TEST_P(SameBitsOn, OtherBatchesAndReservationsBetweenRuns) {
 }
 
 TEST_P(SameBitsOn, TwoExecutablesInTwoThreadsAtOnce) {
-  ForEachSeed(6, [&](Random* random) {
+  ForEachSeed(12, [&](Random* random) {
     const TestCase a = RandomCase(random, random->Int(1, 9));
     const TestCase b = RandomCase(random, random->Int(1, 9));
     const Results expected_a = RunPrepared(Prepare(a).get(), a.program, a.work);
