@@ -32,7 +32,8 @@ template <typename... Args>
   throw Error(fmt::format(format, std::forward<Args>(args)...));
 }
 
-// Throws Error with the formatted message unless `condition` holds.
+// Throws Error with the formatted message unless `condition` holds. The arguments
+// are evaluated either way, so they must be valid either way.
 template <typename... Args>
 void Require(bool condition, fmt::format_string<Args...> format, Args&&... args) {
   if (!condition) Fail(format, std::forward<Args>(args)...);

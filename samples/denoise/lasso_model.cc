@@ -1,0 +1,70 @@
+#include "samples/denoise/lasso_model.h"
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include <onnx/onnx-ml.pb.h>
+
+#include "training/onnx/graph_builder.h"
+
+namespace csc {
+
+Tensor CosineAtoms(int size) {
+  const auto wave = [size](int frequency, int position) {
+    return std::sqrt((frequency == 0 ? 1. : 2.) / size) *
+           std::cos(M_PI * (position + 0.5) * frequency / size);
+  };
+  Tensor atoms{{size * size, 1, size, size}, {}};
+  for (int v = 0; v < size; ++v) {
+    for (int u = 0; u < size; ++u) {
+      for (int y = 0; y < size; ++y) {
+        for (int x = 0; x < size; ++x) {
+          atoms.data.push_back(static_cast<float>(wave(v, y) * wave(u, x)));
+        }
+      }
+    }
+  }
+  return atoms;
+}
+
+std::string MakeLassoModel(const Tensor& filters, const LassoModelOptions& options) {
+  onnx::ModelProto model;
+  model.set_ir_version(6);
+  model.set_producer_name("CSC-DNN denoise sample");
+  auto* standard = model.add_opset_import();
+  standard->set_domain("");
+  standard->set_version(11);
+  auto* own = model.add_opset_import();
+  own->set_domain(kCscDomain);
+  own->set_version(kCscOpset);
+
+  model.mutable_graph()->set_name("denoise");
+  GraphBuilder graph(model.mutable_graph());
+  graph.AddInput("image", {0, 1, 0, 0});
+  graph.AddOutput("denoised", {0, 1, 0, 0});
+  const std::string f = graph.AddConstant("F", filters.dims, filters.data);
+  std::vector<float> beta(filters.dims[0], static_cast<float>(options.beta));
+  beta[0] = 0;
+  const std::string b = graph.AddConstant("beta", {filters.dims[0]}, beta);
+
+  const std::vector<int64_t> strides(2, options.stride);
+  const std::vector<int64_t> pads(4, 0);
+  onnx::NodeProto* lasso = graph.AddNode(kCscDomain, "Lasso", {"image", f, b}, "code");
+  SetAttribute(lasso, "strides", strides);
+  SetAttribute(lasso, "pads", pads);
+  SetAttribute(lasso, "algorithm", std::string("fista"));
+  SetAttribute(lasso, "max_iterations", int64_t{options.max_iterations});
+  SetAttribute(lasso, "tolerance", options.tolerance);
+  SetAttribute(lasso, "nonnegative", int64_t{0});
+  SetAttribute(lasso, "step", options.step);
+  // The image is there only to say how large the result is: with strides, the
+  // size of a code leaves that open.
+  onnx::NodeProto* synthesis =
+      graph.AddNode(kCscDomain, "Synthesis", {"code", "image", f}, "denoised");
+  SetAttribute(synthesis, "strides", strides);
+  SetAttribute(synthesis, "pads", pads);
+  return model.SerializeAsString();
+}
+
+}  // namespace csc
