@@ -48,7 +48,7 @@ TEST(Geometry, SmallestInputGivesTheOutputAndOneLessDoesNot) {
 
 TEST(Geometry, KeepsSizeExactlyWhenEverySizeIsKept) {
   int keeping = 0;
-  test::ForEachSeed(300, [&](test::Random* random) {
+  const int seeds = test::ForEachSeed(300, [&](test::Random* random) {
     const Geometry g = random->Chance(0.5) ? test::RandomGeometry(random, 9, 9)
                                            : test::RandomSizeKeepingGeometry(random, 9, 9);
     bool keeps = true;
@@ -58,7 +58,7 @@ TEST(Geometry, KeepsSizeExactlyWhenEverySizeIsKept) {
     EXPECT_EQ(g.KeepsSize(), keeps) << ToString(g);
     keeping += keeps;
   });
-  EXPECT_GT(keeping, 100);
+  EXPECT_GE(keeping, seeds / 3);
 }
 
 TEST(SamePadded, PadsHalfTheExtentOnEverySide) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <string>
 
@@ -68,13 +69,14 @@ std::vector<float> Random::Integers(int64_t count, int64_t low, int64_t high, do
   return values;
 }
 
-void ForEachSeed(int count, const std::function<void(Random*)>& body) {
+int ForEachSeed(int count, const std::function<void(Random*)>& body) {
   int first = 0;
   if (const char* only = std::getenv(kSeedVariable)) {
     first = std::atoi(only);
-    count = first + 1;
+    const char* dash = std::strchr(only, '-');
+    count = (dash != nullptr ? std::atoi(dash + 1) : first) + 1;
   }
-  int failing = 0;
+  int failing = 0, runs = 0;
   for (int seed = first; seed < count; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}; repeat with\n  {}", seed, RepeatCommand(seed)));
     const int before = NumFailures();
@@ -84,11 +86,14 @@ void ForEachSeed(int count, const std::function<void(Random*)>& body) {
     } catch (const std::exception& error) {
       ADD_FAILURE() << "exception: " << error.what();
     }
-    if (::testing::Test::IsSkipped()) return;
+    ++runs;
+    if (::testing::Test::IsSkipped()) break;
     if (NumFailures() > before && ++failing == kFailingSeedsShown) {
-      GTEST_FAIL() << "stopped after " << failing << " failing seeds of " << count;
+      ADD_FAILURE() << "stopped after " << failing << " failing seeds";
+      break;
     }
   }
+  return runs;
 }
 
 namespace {
