@@ -33,54 +33,74 @@ std::string CheckedModel(const DenoiserOptions& options) {
   Require(options.shifts == 1 || options.shifts == 2 || options.shifts == kStride,
           "{} shifts: 1, 2 or {} expected", options.shifts, kStride);
   LassoModelOptions model;
-  model.stride = kStride;
   model.beta = options.strength * options.sigma;
-  // Each of the (size / stride)^2 grids of atoms is an orthonormal basis, so
-  // lambda_max is their number. csc.Lasso's own bound holds for any filters and
-  // does not know of strides: its steps would be 16 times shorter.
-  model.step = 1. * kStride * kStride / (kAtomSize * kAtomSize);
   model.max_iterations = options.max_iterations;
-  return MakeLassoModel(CosineAtoms(kAtomSize), model);
+  return MakeLassoModel(ToPhases(CosineAtoms(kAtomSize), kStride), model);
 }
 
 int RoundUp(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// The pixels of `image` with row i and column j modulo kStride, in channel
+// kStride * i + j: [kStride^2, H / kStride, W / kStride]. (See ToPhases.)
+void SplitPhases(const cv::Mat& image, float* dst) {
+  for (int phase = 0; phase < kStride * kStride; ++phase) {
+    for (int y = phase / kStride; y < image.rows; y += kStride) {
+      const float* row = image.ptr<float>(y);
+      for (int x = phase % kStride; x < image.cols; x += kStride) *dst++ = row[x];
+    }
+  }
+}
+
+void JoinPhases(const float* src, cv::Mat* image) {
+  for (int phase = 0; phase < kStride * kStride; ++phase) {
+    for (int y = phase / kStride; y < image->rows; y += kStride) {
+      float* row = image->ptr<float>(y);
+      for (int x = phase % kStride; x < image->cols; x += kStride) row[x] = *src++;
+    }
+  }
+}
 
 }  // namespace
 
 Denoiser::Denoiser(const DenoiserOptions& options)
     : options_(options),
       model_(CheckedModel(options)),
-      net_(cv::dnn::readNetFromONNX(model_.data(), model_.size())) {}
+      net_(cv::dnn::readNetFromONNX(model_.data(), model_.size())) {
+  const int step = kStride / options_.shifts;
+  for (int dy = 0; dy < kStride; dy += step) {
+    for (int dx = 0; dx < kStride; dx += step) shifts_.emplace_back(dx, dy);
+  }
+}
 
 // `planes` have a margin around the picture, and `tile`, in their coordinates,
 // has it too. Returns the tile without margin, planes as channels.
 cv::Mat Denoiser::DenoiseTile(const std::vector<cv::Mat>& planes, const cv::Rect& tile) {
-  const int step = kStride / options_.shifts;
-  std::vector<cv::Mat> crops;
+  const int sizes[] = {static_cast<int>(planes.size() * shifts_.size()), kStride * kStride,
+                       tile.height / kStride, tile.width / kStride};
+  cv::Mat blob(4, sizes, CV_32F);
+  int image = 0;
   for (const cv::Mat& plane : planes) {
-    for (int dy = 0; dy < kStride; dy += step) {
-      for (int dx = 0; dx < kStride; dx += step) crops.push_back(plane(tile + cv::Point(dx, dy)));
+    for (const cv::Point& shift : shifts_) {
+      SplitPhases(plane(tile + shift), blob.ptr<float>(image++));
     }
   }
-  net_.setInput(cv::dnn::blobFromImages(crops));
-  const cv::Mat blob = net_.forward();  // [planes * shifts, 1, H, W]
+  net_.setInput(blob);
+  blob = net_.forward();
 
-  const int num_shifts = options_.shifts * options_.shifts;
   const cv::Size inner(tile.width - 2 * kMargin, tile.height - 2 * kMargin);
-  std::vector<cv::Mat> sums;
-  int image = 0;
+  cv::Mat coded(tile.size(), CV_32F);
+  std::vector<cv::Mat> means;
+  image = 0;
   for (size_t p = 0; p < planes.size(); ++p) {
     cv::Mat sum = cv::Mat::zeros(inner, CV_32F);
-    for (int dy = 0; dy < kStride; dy += step) {
-      for (int dx = 0; dx < kStride; dx += step) {
-        const cv::Mat result(tile.size(), CV_32F, const_cast<float*>(blob.ptr<float>(image++)));
-        sum += result(cv::Rect({kMargin - dx, kMargin - dy}, inner));
-      }
+    for (const cv::Point& shift : shifts_) {
+      JoinPhases(blob.ptr<float>(image++), &coded);
+      sum += coded(cv::Rect(cv::Point(kMargin, kMargin) - shift, inner));
     }
-    sums.push_back(sum / num_shifts);
+    means.push_back(sum / static_cast<double>(shifts_.size()));
   }
   cv::Mat merged;
-  cv::merge(sums, merged);
+  cv::merge(means, merged);
   return merged;
 }
 
@@ -92,11 +112,11 @@ cv::Mat Denoiser::Denoise(const cv::Mat& image) {
   const cv::Size inner(std::min(RoundUp(image.cols, kStride), kTile),
                        std::min(RoundUp(image.rows, kStride), kTile));
   const bool colour = image.channels() == 3;
-  cv::Mat planes_image = image;
-  if (colour) cv::transform(image, planes_image, ColourTransform());
+  cv::Mat decorrelated = image.clone();
+  if (colour) cv::transform(image, decorrelated, ColourTransform());
   // To whole tiles, and a little more for the shifted grids.
   cv::Mat padded;
-  cv::copyMakeBorder(planes_image, padded, kMargin,
+  cv::copyMakeBorder(decorrelated, padded, kMargin,
                      RoundUp(image.rows, inner.height) - image.rows + kMargin + kStride, kMargin,
                      RoundUp(image.cols, inner.width) - image.cols + kMargin + kStride,
                      cv::BORDER_REFLECT);

@@ -42,6 +42,7 @@ class Denoiser {
   cv::Mat DenoiseTile(const std::vector<cv::Mat>& planes, const cv::Rect& tile);
 
   const DenoiserOptions options_;
+  std::vector<cv::Point> shifts_;  // where the grids of atoms start
   std::string model_;
   cv::dnn::Net net_;
 };

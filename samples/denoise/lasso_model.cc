@@ -28,6 +28,23 @@ Tensor CosineAtoms(int size) {
   return atoms;
 }
 
+Tensor ToPhases(const Tensor& filters, int stride) {
+  const int64_t w = filters.dims[0], size = filters.dims[2], small = size / stride;
+  Tensor phases{{w, stride * stride, small, small}, std::vector<float>(filters.data.size())};
+  float* dst = phases.data.data();
+  for (int64_t n = 0; n < w; ++n) {
+    for (int64_t phase = 0; phase < stride * stride; ++phase) {
+      for (int64_t y = 0; y < small; ++y) {
+        for (int64_t x = 0; x < small; ++x) {
+          const int64_t row = y * stride + phase / stride, column = x * stride + phase % stride;
+          *dst++ = filters.data[(n * size + row) * size + column];
+        }
+      }
+    }
+  }
+  return phases;
+}
+
 std::string MakeLassoModel(const Tensor& filters, const LassoModelOptions& options) {
   onnx::ModelProto model;
   model.set_ir_version(6);
@@ -41,28 +58,23 @@ std::string MakeLassoModel(const Tensor& filters, const LassoModelOptions& optio
 
   model.mutable_graph()->set_name("denoise");
   GraphBuilder graph(model.mutable_graph());
-  graph.AddInput("image", {0, 1, 0, 0});
-  graph.AddOutput("denoised", {0, 1, 0, 0});
+  graph.AddInput("image", {0, filters.dims[1], 0, 0});
+  graph.AddOutput("denoised", {0, filters.dims[1], 0, 0});
   const std::string f = graph.AddConstant("F", filters.dims, filters.data);
   std::vector<float> beta(filters.dims[0], static_cast<float>(options.beta));
   beta[0] = 0;
   const std::string b = graph.AddConstant("beta", {filters.dims[0]}, beta);
 
-  const std::vector<int64_t> strides(2, options.stride);
   const std::vector<int64_t> pads(4, 0);
   onnx::NodeProto* lasso = graph.AddNode(kCscDomain, "Lasso", {"image", f, b}, "code");
-  SetAttribute(lasso, "strides", strides);
   SetAttribute(lasso, "pads", pads);
   SetAttribute(lasso, "algorithm", std::string("fista"));
   SetAttribute(lasso, "max_iterations", int64_t{options.max_iterations});
   SetAttribute(lasso, "tolerance", options.tolerance);
   SetAttribute(lasso, "nonnegative", int64_t{0});
-  SetAttribute(lasso, "step", options.step);
-  // The image is there only to say how large the result is: with strides, the
-  // size of a code leaves that open.
+  // The image is there only to say how large the result is.
   onnx::NodeProto* synthesis =
       graph.AddNode(kCscDomain, "Synthesis", {"code", "image", f}, "denoised");
-  SetAttribute(synthesis, "strides", strides);
   SetAttribute(synthesis, "pads", pads);
   return model.SerializeAsString();
 }

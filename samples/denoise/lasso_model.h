@@ -17,16 +17,22 @@ namespace csc {
 // convolutional dictionary.
 Tensor CosineAtoms(int size);
 
+// The same dictionary over pixel phases. An image of one channel is also
+// stride * stride channels of H / stride x W / stride: channel stride * i + j
+// holds the pixels of the rows i and columns j modulo stride. Filters
+// [w, 1, size, size] moved by `stride` pixels at a time are there filters
+// [w, stride * stride, size / stride, size / stride] moved by one: the same
+// sums, in the form that engines run fastest.
+Tensor ToPhases(const Tensor& filters, int stride);
+
 struct LassoModelOptions {
-  int stride = 4;          // pixels from one place of an atom to the next
-  double beta = 0;         // of all atoms but the first, which is free
-  double step = 0;         // of the iteration; 0 lets csc.Lasso choose
+  double beta = 0;  // of all atoms but the first, which is free
   int max_iterations = 20;
   double tolerance = 1e-3;
 };
 
-// The model as the bytes of an ONNX file: input and output [N, 1, H, W] of any
-// size. The first filter carries the local mean, which is not sparse, so its
+// The model as the bytes of an ONNX file: input and output [N, C, H, W] of any
+// height and width, for filters [w, C, kh, kw] without strides or pads. The first filter carries the local mean, which is not sparse, so its
 // beta is 0.
 std::string MakeLassoModel(const Tensor& filters, const LassoModelOptions& options);
 

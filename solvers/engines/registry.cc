@@ -43,9 +43,10 @@ struct Entry {
 };
 
 constexpr Entry kEntries[] = {
-    // best first
-    {"cuda", OpenCuda},
+    // Best first; the CUDA engine may go to the top once its tests have passed on
+    // a GPU (tests/run_gpu.sh).
     {"onednn", OpenOneDnn},
+    {"cuda", OpenCuda},
     {"reference", OpenReference},
 };
 

@@ -18,7 +18,7 @@ struct EngineInfo {
   std::string detail;  // version and instruction set, or what is missing
 };
 
-// All engines known, best first: "cuda", "onednn", "reference".
+// All engines known, best first: "onednn", "cuda", "reference".
 std::vector<EngineInfo> KnownEngines();
 
 // The engine called `name`; when that is empty the one named by the

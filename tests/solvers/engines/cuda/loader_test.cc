@@ -96,7 +96,7 @@ TEST(Registry, HasTheEngineThatTheLibraryBrings) {
         std::fprintf(stderr, "%s, %s", FindEngine("cuda").name().c_str(),
                      FindEngine().name().c_str());
       },
-      "cuda, cuda");
+      "cuda, onednn");
 }
 
 TEST(Registry, RefusesTheEngineWithTheReason) {
