@@ -13,6 +13,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <opencv2/core/utils/logger.hpp>
 #include <opencv2/dnn.hpp>
 #include <unistd.h>
 
@@ -54,7 +55,8 @@ Options ParseOptions(int argc, char** argv) {
       "Net::forward and directly on an engine. Rates count the multiply-adds of all convolutions\n"
       "in their direct form, twice; the share is of the fused multiply-adds that the same threads\n"
       "reach on registers, measured before and after.\n");
-  app.footer("Example:\n  benchmark --depth 12 --width 32 --unfolding 2 --batch 1,128 --engine onednn");
+  app.footer(
+      "Example:\n  benchmark --depth 12 --width 32 --unfolding 2 --batch 1,128 --engine onednn");
   app.add_option("--depth", options.network.depth, "Layers")->capture_default_str();
   app.add_option("--width", options.network.width, "Filters a layer")->capture_default_str();
   app.add_option("--unfolding", options.network.unfolding, "Iterations a layer after the first")
@@ -137,6 +139,8 @@ nlohmann::ordered_json ToJson(const Result& result, double flops, double peak) {
 
 int Main(int argc, char** argv) {
   const Options options = ParseOptions(argc, argv);
+  // What OpenCV has to say arrives as an exception as well.
+  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
   if (csc_register_layers() != 0 || csc_set_engine(options.engine.c_str()) != 0) {
     Fail("{}", csc_last_error());
   }

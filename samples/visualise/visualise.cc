@@ -56,7 +56,10 @@ std::vector<float> ToPlanes(const cv::Mat& image) {
 }
 
 void Write(const std::string& path, const cv::Mat& picture) {
-  Require(cv::haveImageWriter(path) && cv::imwrite(path, picture),
+  // Large areas of few colours: worth the strongest compression.
+  const std::vector<int> png = {cv::IMWRITE_PNG_COMPRESSION, 9, cv::IMWRITE_PNG_STRATEGY,
+                                cv::IMWRITE_PNG_STRATEGY_DEFAULT};
+  Require(cv::haveImageWriter(path) && cv::imwrite(path, picture, png),
           "{}: cannot be written; a name that ends in .png, in a folder that is there, expected",
           path);
 }

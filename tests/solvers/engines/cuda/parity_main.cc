@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <vector>
 
 #include "solvers/engines/registry.h"
 
@@ -12,8 +14,11 @@ int main(int argc, char** argv) {
   setenv("CSC_CUDA_LIBRARY", "tests/solvers/engines/cuda/libcsc_cuda_on_host.so", 1);
   GTEST_FLAG_SET(filter, "*/cuda*");
   ::testing::InitGoogleTest(&argc, argv);
-  const csc::EngineInfo cuda = csc::KnownEngines().front();
-  if (cuda.name != "cuda" || !cuda.present) {
+  const std::vector<csc::EngineInfo> engines = csc::KnownEngines();
+  const csc::EngineInfo cuda =
+      *std::find_if(engines.begin(), engines.end(),
+                    [](const csc::EngineInfo& info) { return info.name == "cuda"; });
+  if (!cuda.present) {
     std::fprintf(stderr, "the engine \"%s\" is absent: %s\n", cuda.name.c_str(),
                  cuda.detail.c_str());
     return 1;
