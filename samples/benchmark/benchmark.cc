@@ -1,21 +1,21 @@
 // Times an MSD-CSC network on this machine, through OpenCV and directly on an
 // engine, as a share of what the machine can do at most.
 
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <random>
-#include <string>
-#include <vector>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/dnn.hpp>
-#include <unistd.h>
+#include <random>
+#include <string>
+#include <vector>
 
 #include "layers/csc_opencv.h"
 #include "samples/benchmark/machine.h"
@@ -170,8 +170,7 @@ int Main(int argc, char** argv) {
     run.outputs = {scores.data()};
     run.executor = executor.get();
     executable->Reserve(batch, executor->num_workers());
-    results.push_back(
-        {"engine", batch, Measure(options.seconds, [&] { executable->Run(run); })});
+    results.push_back({"engine", batch, Measure(options.seconds, [&] { executable->Run(run); })});
 
     cv::Mat output;
     results.push_back({"Net::forward", batch, Measure(options.seconds, [&] {
@@ -184,20 +183,19 @@ int Main(int argc, char** argv) {
   const double flops = static_cast<double>(cost.linear_flops);
 
   if (options.json) {
-    nlohmann::ordered_json json = {
-        {"processor", ProcessorName()},
-        {"instructions", VectorInstructions()},
-        {"threads", options.threads},
-        {"peak_gflops_per_second", peak / 1e9},
-        {"memory_gb_per_second", bandwidth / 1e9},
-        {"engine", engine.name()},
-        {"depth", options.network.depth},
-        {"width", options.network.width},
-        {"unfolding", options.network.unfolding},
-        {"algorithm", options.network.algorithm},
-        {"input", ToString(options.network.input)},
-        {"gflop_per_image", flops / 1e9},
-        {"convolutions_per_image", cost.convolutions}};
+    nlohmann::ordered_json json = {{"processor", ProcessorName()},
+                                   {"instructions", VectorInstructions()},
+                                   {"threads", options.threads},
+                                   {"peak_gflops_per_second", peak / 1e9},
+                                   {"memory_gb_per_second", bandwidth / 1e9},
+                                   {"engine", engine.name()},
+                                   {"depth", options.network.depth},
+                                   {"width", options.network.width},
+                                   {"unfolding", options.network.unfolding},
+                                   {"algorithm", options.network.algorithm},
+                                   {"input", ToString(options.network.input)},
+                                   {"gflop_per_image", flops / 1e9},
+                                   {"convolutions_per_image", cost.convolutions}};
     for (const Result& result : results) json["results"].push_back(ToJson(result, flops, peak));
     fmt::print("{}\n", json.dump(2));
     return 0;
@@ -213,8 +211,8 @@ int Main(int argc, char** argv) {
              "GFLOP/s", "of peak", "runs");
   for (const Result& result : results) {
     const double rate = flops * result.batch / result.timing.median_seconds;
-    fmt::print("{:<14}{:>6}{:>12.3f}{:>12.3f}{:>12.1f}{:>9.1f}%{:>7}\n", result.path,
-               result.batch, result.ImageMs(result.timing.median_seconds),
+    fmt::print("{:<14}{:>6}{:>12.3f}{:>12.3f}{:>12.1f}{:>9.1f}%{:>7}\n", result.path, result.batch,
+               result.ImageMs(result.timing.median_seconds),
                result.ImageMs(result.timing.best_seconds), rate / 1e9, 100 * rate / peak,
                result.timing.runs);
   }

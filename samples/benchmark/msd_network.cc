@@ -18,9 +18,7 @@ Tensor Normal(const Dims& dims, double deviation, std::mt19937_64* random) {
   return tensor;
 }
 
-Tensor Constant(int64_t size, float value) {
-  return {{size}, std::vector<float>(size, value)};
-}
+Tensor Constant(int64_t size, float value) { return {{size}, std::vector<float>(size, value)}; }
 
 }  // namespace
 
@@ -48,8 +46,8 @@ Network MakeMsdNetwork(const MsdOptions& options) {
         {{"dilations", std::vector<int64_t>{dilation, dilation}},
          {"unfolding", int64_t{options.unfolding}},
          {"algorithm", options.algorithm}},
-        {Normal({w, channels, kKernel, kKernel}, deviation, &random),
-         Constant(channels + w, 0.01f), Constant(1, 1.f)});
+        {Normal({w, channels, kKernel, kKernel}, deviation, &random), Constant(channels + w, 0.01f),
+         Constant(1, 1.f)});
     channels += w;
     if (third > 0 && (i + 1 == third || i + 1 == 2 * third)) {
       add("MaxPool",

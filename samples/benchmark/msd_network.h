@@ -14,7 +14,7 @@ namespace csc {
 
 struct MsdOptions {
   int depth = 12;
-  int width = 32;     // filters a layer
+  int width = 32;  // filters a layer
   int unfolding = 2;
   std::string algorithm = "fista";
   int classes = 10;

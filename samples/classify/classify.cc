@@ -1,15 +1,15 @@
 // Names what pictures show: any exported model, run by OpenCV.
 
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <string>
-#include <vector>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/dnn.hpp>
+#include <string>
+#include <vector>
 
 #include "layers/csc_opencv.h"
 #include "samples/common/model_info.h"

@@ -1,12 +1,12 @@
 #include "samples/common/model_info.h"
 
+#include <fmt/format.h>
+#include <onnx/onnx-ml.pb.h>
+
 #include <filesystem>
 #include <fstream>
-#include <set>
-
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <onnx/onnx-ml.pb.h>
+#include <set>
 
 #include "solvers/error.h"
 

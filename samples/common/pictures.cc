@@ -10,8 +10,7 @@ namespace csc {
 cv::Mat ReadPicture(const std::string& path, const Shape& input) {
   Require(input.channels == 1 || input.channels == 3,
           "the model wants images of {} channels: 1 (grey) or 3 (colour) expected", input.channels);
-  cv::Mat image =
-      cv::imread(path, input.channels == 1 ? cv::IMREAD_GRAYSCALE : cv::IMREAD_COLOR);
+  cv::Mat image = cv::imread(path, input.channels == 1 ? cv::IMREAD_GRAYSCALE : cv::IMREAD_COLOR);
   Require(!image.empty(), "{}: not a picture that OpenCV reads, or not there", path);
   const cv::Size size(input.width > 0 ? static_cast<int>(input.width) : image.cols,
                       input.height > 0 ? static_cast<int>(input.height) : image.rows);

@@ -3,9 +3,8 @@
 #ifndef CSC_SAMPLES_COMMON_PICTURES_H_
 #define CSC_SAMPLES_COMMON_PICTURES_H_
 
-#include <string>
-
 #include <opencv2/core.hpp>
+#include <string>
 
 #include "solvers/tensor.h"
 

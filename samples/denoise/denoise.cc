@@ -1,16 +1,16 @@
 // Removes noise from a picture by sparse coding over a convolutional
 // dictionary: csc.Lasso and csc.Synthesis run by OpenCV.
 
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdint>
 #include <fstream>
-#include <optional>
-#include <string>
-
-#include <CLI/CLI.hpp>
-#include <fmt/format.h>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
+#include <optional>
+#include <string>
 
 #include "layers/csc_opencv.h"
 #include "samples/denoise/denoiser.h"
@@ -64,7 +64,7 @@ int Denoise(const Options& options) {
   RequireWritable(options.output);
   RequireWritable(options.noisy);
   const cv::Mat clean = ReadPicture(options.input);
-  const double sigma = options.sigma      ? *options.sigma / kLevels
+  const double sigma = options.sigma       ? *options.sigma / kLevels
                        : options.add_noise ? kDefaultSigma / kLevels
                                            : EstimateNoise(clean);
   const cv::Mat noisy = options.add_noise ? AddNoise(clean, sigma, options.seed) : clean;

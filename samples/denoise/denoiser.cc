@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-
 #include <opencv2/imgproc.hpp>
 
 #include "samples/denoise/lasso_model.h"
@@ -105,10 +104,10 @@ cv::Mat Denoiser::DenoiseTile(const std::vector<cv::Mat>& planes, const cv::Rect
 }
 
 cv::Mat Denoiser::Denoise(const cv::Mat& image) {
-  Require(!image.empty() && image.depth() == CV_32F &&
-              (image.channels() == 1 || image.channels() == 3),
-          "a picture of {} channels and type {}: 1 or 3 channels of CV_32F expected",
-          image.channels(), image.type());
+  Require(
+      !image.empty() && image.depth() == CV_32F && (image.channels() == 1 || image.channels() == 3),
+      "a picture of {} channels and type {}: 1 or 3 channels of CV_32F expected", image.channels(),
+      image.type());
   const cv::Size inner(std::min(RoundUp(image.cols, kStride), kTile),
                        std::min(RoundUp(image.rows, kStride), kTile));
   const bool colour = image.channels() == 3;

@@ -3,11 +3,10 @@
 #ifndef CSC_SAMPLES_DENOISE_DENOISER_H_
 #define CSC_SAMPLES_DENOISE_DENOISER_H_
 
-#include <string>
-#include <vector>
-
 #include <opencv2/core.hpp>
 #include <opencv2/dnn.hpp>
+#include <string>
+#include <vector>
 
 namespace csc {
 

@@ -1,10 +1,10 @@
 #include "samples/denoise/lasso_model.h"
 
+#include <onnx/onnx-ml.pb.h>
+
 #include <cmath>
 #include <cstdint>
 #include <vector>
-
-#include <onnx/onnx-ml.pb.h>
 
 #include "training/onnx/graph_builder.h"
 

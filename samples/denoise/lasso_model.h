@@ -32,8 +32,8 @@ struct LassoModelOptions {
 };
 
 // The model as the bytes of an ONNX file: input and output [N, C, H, W] of any
-// height and width, for filters [w, C, kh, kw] without strides or pads. The first filter carries the local mean, which is not sparse, so its
-// beta is 0.
+// height and width, for filters [w, C, kh, kw] without strides or pads. The first filter carries
+// the local mean, which is not sparse, so its beta is 0.
 std::string MakeLassoModel(const Tensor& filters, const LassoModelOptions& options);
 
 }  // namespace csc

@@ -1,7 +1,6 @@
 #include "samples/denoise/noise.h"
 
 #include <cmath>
-
 #include <opencv2/imgproc.hpp>
 
 #include "solvers/error.h"

@@ -4,7 +4,6 @@
 #define CSC_SAMPLES_DENOISE_NOISE_H_
 
 #include <cstdint>
-
 #include <opencv2/core.hpp>
 
 namespace csc {

@@ -1,12 +1,12 @@
 // Writes the handwritten digits that the programs carry with them as a folder
 // of pictures, as `--data folder:DIR` wants one.
 
-#include <filesystem>
-#include <string>
+#include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
+#include <filesystem>
 #include <opencv2/imgcodecs.hpp>
+#include <string>
 
 #include "solvers/error.h"
 #include "training/command_line.h"

@@ -43,8 +43,8 @@ class Descent {
     const auto size = [&](int axis, int64_t windows) {
       return identity ? windows : geometry_.SmallestInputSize(axis, windows);
     };
-    ValueId image = program.Synthesis(code, filters, geometry_, size(0, shape->height),
-                                      size(1, shape->width));
+    ValueId image =
+        program.Synthesis(code, filters, geometry_, size(0, shape->height), size(1, shape->width));
     if (identity) image = program.Combine({{program.View(z, 0, channels), {}}, {image, {}}});
     program.MarkOutput(image);
     *shape = program.shape(image);

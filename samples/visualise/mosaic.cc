@@ -1,9 +1,9 @@
 #include "samples/visualise/mosaic.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <fmt/format.h>
 #include <opencv2/imgproc.hpp>
 
 namespace csc {
@@ -80,8 +80,8 @@ void DrawBar(const cv::Rect& place, float scale, bool is_signed, cv::Mat* pictur
   bar.copyTo((*picture)(place));
   const int x = place.x + place.width + 6;
   Text(picture, fmt::format("{:.2g}", scale), {x, place.y + 12}, 0.38, kPale);
-  Text(picture, is_signed ? fmt::format("{:.2g}", -scale) : "0", {x, place.y + place.height - 3}, 0.38,
-       kPale);
+  Text(picture, is_signed ? fmt::format("{:.2g}", -scale) : "0", {x, place.y + place.height - 3},
+       0.38, kPale);
 }
 
 }  // namespace
@@ -92,8 +92,8 @@ cv::Mat Draw(const Mosaic& mosaic) {
   const int pitch = mosaic.tile_pixels + kGap;
   const int left = kBorder + kLabelWidth;
   const int right = left + static_cast<int>(columns) * pitch;
-  const int title_width = std::max(TextWidth(mosaic.title, kTitleSize),
-                                   TextWidth(mosaic.subtitle, kSubtitleSize));
+  const int title_width =
+      std::max(TextWidth(mosaic.title, kTitleSize), TextWidth(mosaic.subtitle, kSubtitleSize));
   cv::Mat picture(kHeader + static_cast<int>(mosaic.rows.size()) * pitch + kBorder,
                   std::max(right + kBarSpace, title_width + 2 * kBorder), CV_8UC3, kPaper);
 

@@ -3,16 +3,15 @@
 #ifndef CSC_SAMPLES_VISUALISE_MOSAIC_H_
 #define CSC_SAMPLES_VISUALISE_MOSAIC_H_
 
+#include <opencv2/core.hpp>
 #include <string>
 #include <vector>
-
-#include <opencv2/core.hpp>
 
 namespace csc {
 
 struct MosaicRow {
-  std::string title;     // to the left of the row
-  std::string subtitle;  // below it, smaller
+  std::string title;           // to the left of the row
+  std::string subtitle;        // below it, smaller
   std::vector<cv::Mat> tiles;  // CV_32F, one channel, any size
 };
 

@@ -1,13 +1,13 @@
 // Draws a trained network: its filters, and the codes of one picture.
 
-#include <algorithm>
-#include <cmath>
-#include <string>
-#include <vector>
+#include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
+#include <algorithm>
+#include <cmath>
 #include <opencv2/imgcodecs.hpp>
+#include <string>
+#include <vector>
 
 #include "samples/common/pictures.h"
 #include "samples/visualise/inspect.h"
@@ -126,17 +126,17 @@ cv::Mat DrawCodes(const Engine& engine, const OnnxModel& model, const std::strin
                                 Answer(model, codes.scores));
   mosaic.columns = "filter";
   const Tensor planes{{input.channels, input.height, input.width}, pixels};
-  mosaic.rows.push_back({"image", fmt::format("{} x {}", input.height, input.width),
-                         Tiles(planes)});
+  mosaic.rows.push_back(
+      {"image", fmt::format("{} x {}", input.height, input.width), Tiles(planes)});
   for (const LayerPlanes& layer : codes.layers) {
     const auto& data = layer.planes.data;
-    const double nonzero = 100. * std::count_if(data.begin(), data.end(),
-                                                [](float v) { return v != 0; }) / data.size();
-    mosaic.rows.push_back(
-        {fmt::format("layer {}", mosaic.rows.size()),
-         fmt::format("{} x {}, {:.0f} % not zero", layer.planes.dims[1], layer.planes.dims[2],
-                     nonzero),
-         Tiles(layer.planes)});
+    const double nonzero = 100. *
+                           std::count_if(data.begin(), data.end(), [](float v) { return v != 0; }) /
+                           data.size();
+    mosaic.rows.push_back({fmt::format("layer {}", mosaic.rows.size()),
+                           fmt::format("{} x {}, {:.0f} % not zero", layer.planes.dims[1],
+                                       layer.planes.dims[2], nonzero),
+                           Tiles(layer.planes)});
   }
   return Draw(mosaic);
 }
