@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -23,19 +24,19 @@ class ThreadPool : public Executor {
  public:
   explicit ThreadPool(int num_threads) {
     Require(num_threads >= 1, "a thread pool of {} threads: at least 1 needed", num_threads);
-    for (int worker = 1; worker < num_threads; ++worker) {
-      threads_.emplace_back([this, worker] { WorkerLoop(worker); });
+    try {
+      for (int worker = 1; worker < num_threads; ++worker) {
+        threads_.emplace_back([this, worker] { WorkerLoop(worker); });
+      }
+    } catch (const std::system_error& error) {  // the system gives no more
+      const size_t started = threads_.size();
+      Stop();
+      Fail("a thread pool of {} threads: the system gave {} ({})", num_threads, started + 1,
+           error.what());
     }
   }
 
-  ~ThreadPool() override {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      stopping_ = true;
-    }
-    work_ready_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-  }
+  ~ThreadPool() override { Stop(); }
 
   int num_workers() const override { return static_cast<int>(threads_.size()) + 1; }
 
@@ -58,6 +59,17 @@ class ThreadPool : public Executor {
   }
 
  private:
+  // Ends all threads started.
+  void Stop() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = true;
+    }
+    work_ready_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
   void WorkerLoop(int worker) {
     uint64_t seen = 0;
     for (;;) {

@@ -1,6 +1,7 @@
 #include "solvers/executor.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <memory>
@@ -143,6 +144,27 @@ TEST(MakeThreadPool, RefusesFewerThanOneThread) {
 
 TEST(MakeThreadPool, CanBeMadeAndDroppedUnused) {
   for (int round = 0; round < 50; ++round) MakeThreadPool(4);
+}
+
+TEST(MakeThreadPool, SaysThatTheSystemGivesNoMoreThreads) {
+  // Stacks of 64 TB fit no address space.
+  pthread_attr_t before, huge;
+  ASSERT_EQ(pthread_getattr_default_np(&before), 0);
+  ASSERT_EQ(pthread_attr_init(&huge), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&huge, size_t{1} << 46), 0);
+  ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
+  try {
+    MakeThreadPool(3);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("pool of 3 threads: the system gave 1"),
+              std::string::npos)
+        << error.what();
+  }
+  EXPECT_EQ(pthread_setattr_default_np(&before), 0);
+  pthread_attr_destroy(&huge);
+  pthread_attr_destroy(&before);
+  EXPECT_EQ(MakeThreadPool(3)->num_workers(), 3);
 }
 
 TEST(NumAvailableCpus, IsAtLeastOne) { EXPECT_GE(NumAvailableCpus(), 1); }
