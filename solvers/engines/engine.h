@@ -63,7 +63,7 @@ class Executable {
   // Bytes of workspace held now, packed parameters included.
   virtual int64_t WorkspaceBytes() const = 0;
 
-  // One line for each instruction, saying what implements it.
+  // What implements the instructions for which there is a choice, one a line.
   virtual std::string Describe() const = 0;
 };
 

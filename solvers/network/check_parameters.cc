@@ -155,7 +155,6 @@ void CheckMlCsc(const LayerSpec& layer, Checker* check) {
   int64_t below = -1;
   for (int64_t l = 0; l < layer.Int("layers"); ++l) {
     const Dims f = check->Filters(3 * l);
-    Require(f[2] == f[3], "F_{} has sizes {}: a square kernel expected", l + 1, ToString(f));
     Require(below < 0 || f[1] == below,
             "F_{} has sizes {}: {} input channels, the codes of F_{}, expected", l + 1, ToString(f),
             below, l);

@@ -255,18 +255,20 @@ class LayerMaker {
     Ints strides, dilations, pads;
     Shape in = input_;
     for (int64_t i = 0; i < depth; ++i) {
-      const int64_t k = random_.Int(1, 5);
+      // Strides, dilations and pads are square here, kernels need not be.
+      const int64_t kh = random_.Int(1, 5);
+      const int64_t kw = random_.Chance(0.5) ? kh : random_.Int(1, 5);
       strides.push_back(random_.Chance(0.7) ? 1 : random_.Int(2, 3));
       dilations.push_back(random_.Chance(0.7) ? 1 : random_.Int(2, 3));
-      const int64_t extent = dilations.back() * (k - 1) + 1;
+      const int64_t extent = dilations.back() * (std::max(kh, kw) - 1) + 1;
       const int64_t short_of = std::max<int64_t>(0, extent - std::min(in.height, in.width));
       pads.push_back((short_of + 1) / 2 + random_.Int(0, 2));
-      const Geometry g = {{k, k},
+      const Geometry g = {{kh, kw},
                           {strides.back(), strides.back()},
                           {dilations.back(), dilations.back()},
                           {pads.back(), pads.back(), pads.back(), pads.back()}};
       const int64_t w = random_.Int(1, 6);
-      AddFilters({w, in.channels, k, k});
+      AddFilters({w, in.channels, kh, kw});
       AddThresholds(w, 1, false);
       AddSteps(1);
       in = {w, g.OutputSize(0, in.height), g.OutputSize(1, in.width)};

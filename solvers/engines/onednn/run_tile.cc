@@ -200,9 +200,7 @@ void OneDnnExecutable::RunElementwiseUnit(const Unit& unit, const Tile& tile, in
     const Instruction& i = plan_.instructions[index];
     ElementOp op = MakeElementOp(index, tile);
     if (i.op == Opcode::kMoments || i.op == Opcode::kNormaliseSums) {
-      // Not the mutable member's data: each tile owns its part.
-      const Statistic& s = statistics_[i.statistic];
-      op.sums = const_cast<double*>(s.partial.data()) + tile.index * 2 * lanes;
+      op.sums = statistics_[i.statistic].partial.data() + tile.index * 2 * lanes;
     } else if (i.result < 0) {
       op.sums = free_sums;
       std::fill_n(op.sums, lanes, 0.0);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "solvers/engines/reference/loops.h"
 #include "solvers/error.h"
 
 namespace csc::reference {
@@ -10,119 +11,9 @@ namespace csc::reference {
 namespace {
 
 template <typename T>
-double CoefficientValue(const Coefficient& c, const Machine<T>& m) {
-  if (c.parameter < 0) return c.constant;
-  const ParameterInfo& info = m.program->parameters()[c.parameter];
-  return c.constant * (*m.parameters)[info.offset + c.offset];
-}
-
-template <typename T>
 double ChannelEntry(const ChannelVector& v, int64_t channel, const Machine<T>& m) {
   const ParameterInfo& info = m.program->parameters()[v.parameter];
   return v.constant * (*m.parameters)[info.offset + v.offset + (v.count == 1 ? 0 : channel)];
-}
-
-// Calls body(n, c, h, w) for every element of a batch of this shape.
-template <typename Body>
-void ForEachElement(int64_t batch, const Shape& shape, const Body& body) {
-  for (int64_t n = 0; n < batch; ++n) {
-    for (int64_t c = 0; c < shape.channels; ++c) {
-      for (int64_t h = 0; h < shape.height; ++h) {
-        for (int64_t w = 0; w < shape.width; ++w) body(n, c, h, w);
-      }
-    }
-  }
-}
-
-// Calls body(i, j, kh, kw, h, w) for every tap of every window that lies
-// inside an image of this size: window (i, j) reads pixel (h, w).
-template <typename Body>
-void ForEachTap(const Geometry& g, const Shape& image, const Shape& code, const Body& body) {
-  for (int64_t i = 0; i < code.height; ++i) {
-    for (int64_t j = 0; j < code.width; ++j) {
-      for (int64_t kh = 0; kh < g.kernel[0]; ++kh) {
-        const int64_t h = i * g.strides[0] - g.pads[0] + kh * g.dilations[0];
-        if (h < 0 || h >= image.height) continue;
-        for (int64_t kw = 0; kw < g.kernel[1]; ++kw) {
-          const int64_t w = j * g.strides[1] - g.pads[1] + kw * g.dilations[1];
-          if (w < 0 || w >= image.width) continue;
-          body(i, j, kh, kw, h, w);
-        }
-      }
-    }
-  }
-}
-
-// Position of filter (k, c, kh, kw) in the flat parameters.
-int64_t FilterIndex(const ParameterInfo& info, int64_t k, int64_t c, int64_t kh, int64_t kw) {
-  const Dims& d = info.dims;
-  return info.offset + ((k * d[1] + c) * d[2] + kh) * d[3] + kw;
-}
-
-template <typename T>
-void Analysis(const Instruction& i, Machine<T>* m) {
-  const Batch<T>& x = m->values[i.terms[0].value];
-  Batch<T>& y = m->values[i.result];
-  const ParameterInfo& info = m->program->parameters()[i.filters];
-  const double s = CoefficientValue(i.terms[0].coefficient, *m);
-  std::vector<double> sum(y.shape.height * y.shape.width);
-  for (int64_t n = 0; n < m->batch; ++n) {
-    for (int64_t k = 0; k < y.shape.channels; ++k) {
-      std::fill(sum.begin(), sum.end(), 0.0);
-      for (int64_t c = 0; c < x.shape.channels; ++c) {
-        ForEachTap(i.geometry, x.shape, y.shape,
-                   [&](int64_t a, int64_t b, int64_t kh, int64_t kw, int64_t h, int64_t w) {
-                     sum[a * y.shape.width + b] +=
-                         double{(*m->parameters)[FilterIndex(info, k, c, kh, kw)]} *
-                         (s * x.at(n, c, h, w));
-                   });
-      }
-      std::copy(sum.begin(), sum.end(), &y.at(n, k, 0, 0));
-    }
-  }
-}
-
-template <typename T>
-void Synthesis(const Instruction& i, Machine<T>* m) {
-  const Batch<T>& g = m->values[i.terms[0].value];
-  Batch<T>& y = m->values[i.result];
-  const ParameterInfo& info = m->program->parameters()[i.filters];
-  const double s = CoefficientValue(i.terms[0].coefficient, *m);
-  std::vector<double> sum(y.shape.height * y.shape.width);
-  for (int64_t n = 0; n < m->batch; ++n) {
-    for (int64_t c = 0; c < y.shape.channels; ++c) {
-      std::fill(sum.begin(), sum.end(), 0.0);
-      for (int64_t k = 0; k < g.shape.channels; ++k) {
-        ForEachTap(i.geometry, y.shape, g.shape,
-                   [&](int64_t a, int64_t b, int64_t kh, int64_t kw, int64_t h, int64_t w) {
-                     sum[h * y.shape.width + w] +=
-                         double{(*m->parameters)[FilterIndex(info, k, c, kh, kw)]} *
-                         (s * g.at(n, k, a, b));
-                   });
-      }
-      std::copy(sum.begin(), sum.end(), &y.at(n, c, 0, 0));
-    }
-  }
-}
-
-template <typename T>
-void FilterGradient(const Instruction& i, Machine<T>* m) {
-  const Batch<T>& image = m->values[i.terms[0].value];
-  const Batch<T>& code = m->values[i.terms[1].value];
-  const ParameterInfo& info = m->program->parameters()[i.filters];
-  const double s =
-      CoefficientValue(i.terms[0].coefficient, *m) * CoefficientValue(i.terms[1].coefficient, *m);
-  for (int64_t n = 0; n < m->batch; ++n) {
-    for (int64_t k = 0; k < code.shape.channels; ++k) {
-      for (int64_t c = 0; c < image.shape.channels; ++c) {
-        ForEachTap(i.geometry, image.shape, code.shape,
-                   [&](int64_t a, int64_t b, int64_t kh, int64_t kw, int64_t h, int64_t w) {
-                     m->gradients[FilterIndex(info, k, c, kh, kw)] +=
-                         s * image.at(n, c, h, w) * code.at(n, k, a, b);
-                   });
-      }
-    }
-  }
 }
 
 double Shrunk(Shrink shrink, double z, double b) {
@@ -254,103 +145,6 @@ void View(const Instruction& i, Machine<T>* m) {
 }
 
 template <typename T>
-void MaxPool(const Instruction& i, Machine<T>* m) {
-  const Batch<T>& x = m->values[i.terms[0].value];
-  Batch<T>& y = m->values[i.result];
-  std::fill(y.data.begin(), y.data.end(), -static_cast<T>(INFINITY));
-  for (int64_t n = 0; n < m->batch; ++n) {
-    for (int64_t c = 0; c < y.shape.channels; ++c) {
-      ForEachTap(i.geometry, x.shape, y.shape,
-                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h, int64_t w) {
-                   const T candidate = x.at(n, c, h, w);
-                   T& best = y.at(n, c, a, b);
-                   if (candidate > best || std::isnan(candidate)) {
-                     best = candidate;
-                   }
-                 });
-    }
-  }
-}
-
-template <typename T>
-void MaxPoolAdjoint(const Instruction& i, Machine<T>* m) {
-  const Batch<T>& dy = m->values[i.terms[0].value];
-  const Batch<T>& x = m->values[i.terms[1].value];
-  const Batch<T>& y = m->values[i.terms[2].value];
-  Batch<T>& dx = m->values[i.result];
-  std::fill(dx.data.begin(), dx.data.end(), T{0});
-  std::vector<char> given(dy.shape.height * dy.shape.width);
-  for (int64_t n = 0; n < m->batch; ++n) {
-    for (int64_t c = 0; c < y.shape.channels; ++c) {
-      std::fill(given.begin(), given.end(), 0);
-      ForEachTap(i.geometry, x.shape, y.shape,
-                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h, int64_t w) {
-                   char& done = given[a * dy.shape.width + b];
-                   if (done || x.at(n, c, h, w) != y.at(n, c, a, b)) return;
-                   done = 1;
-                   dx.at(n, c, h, w) += dy.at(n, c, a, b);
-                 });
-    }
-  }
-}
-
-template <typename T>
-void AveragePool(const Instruction& i, Machine<T>* m) {
-  const Batch<T>& x = m->values[i.terms[0].value];
-  Batch<T>& y = m->values[i.result];
-  const double area = static_cast<double>(i.geometry.kernel[0] * i.geometry.kernel[1]);
-  for (int64_t n = 0; n < m->batch; ++n) {
-    for (int64_t c = 0; c < y.shape.channels; ++c) {
-      std::vector<double> sum(y.shape.height * y.shape.width);
-      ForEachTap(i.geometry, x.shape, y.shape,
-                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h, int64_t w) {
-                   sum[a * y.shape.width + b] += x.at(n, c, h, w);
-                 });
-      for (size_t k = 0; k < sum.size(); ++k) {
-        (&y.at(n, c, 0, 0))[k] = static_cast<T>(sum[k] / area);
-      }
-    }
-  }
-}
-
-template <typename T>
-void AveragePoolAdjoint(const Instruction& i, Machine<T>* m) {
-  const Batch<T>& dy = m->values[i.terms[0].value];
-  Batch<T>& dx = m->values[i.result];
-  std::fill(dx.data.begin(), dx.data.end(), T{0});
-  const T area = static_cast<T>(i.geometry.kernel[0] * i.geometry.kernel[1]);
-  for (int64_t n = 0; n < m->batch; ++n) {
-    for (int64_t c = 0; c < dx.shape.channels; ++c) {
-      ForEachTap(i.geometry, dx.shape, dy.shape,
-                 [&](int64_t a, int64_t b, int64_t, int64_t, int64_t h, int64_t w) {
-                   dx.at(n, c, h, w) += dy.at(n, c, a, b) / area;
-                 });
-    }
-  }
-}
-
-template <typename T>
-void Shortcut(const Instruction& i, Machine<T>* m) {
-  const Batch<T>& x = m->values[i.terms[0].value];
-  Batch<T>& y = m->values[i.result];
-  const auto& s = i.geometry.strides;
-  ForEachElement(m->batch, y.shape, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
-    y.at(n, c, h, w) = c < x.shape.channels ? x.at(n, c, h * s[0], w * s[1]) : T{0};
-  });
-}
-
-template <typename T>
-void ShortcutAdjoint(const Instruction& i, Machine<T>* m) {
-  const Batch<T>& dy = m->values[i.terms[0].value];
-  Batch<T>& dx = m->values[i.result];
-  const auto& s = i.geometry.strides;
-  ForEachElement(m->batch, dx.shape, [&](int64_t n, int64_t c, int64_t h, int64_t w) {
-    const bool taken = h % s[0] == 0 && w % s[1] == 0;
-    dx.at(n, c, h, w) = taken ? dy.at(n, c, h / s[0], w / s[1]) : T{0};
-  });
-}
-
-template <typename T>
 void SoftmaxLoss(const Instruction& i, Machine<T>* m) {
   const Batch<T>& logits = m->values[i.terms[0].value];
   Batch<T>& gradient = m->values[i.result];
@@ -407,9 +201,8 @@ template <typename T>
 void Execute(const Instruction& i, Machine<T>* m) {
   switch (i.op) {
     case Opcode::kAnalysis:
-      return Analysis(i, m);
     case Opcode::kSynthesis:
-      return Synthesis(i, m);
+      return LinearMap(i, m);
     case Opcode::kPointwise:
       return Pointwise(i, m);
     case Opcode::kMask:

@@ -38,8 +38,34 @@ struct Machine {
   int64_t correct = 0;
 };
 
+// constant * parameter entry.
+template <typename T>
+double CoefficientValue(const Coefficient& c, const Machine<T>& m) {
+  if (c.parameter < 0) return c.constant;
+  const ParameterInfo& info = m.program->parameters()[c.parameter];
+  return c.constant * (*m.parameters)[info.offset + c.offset];
+}
+
 template <typename T>
 void Execute(const Instruction& instruction, Machine<T>* machine);
+
+// Instructions with files of their own.
+template <typename T>
+void LinearMap(const Instruction& instruction, Machine<T>* machine);
+template <typename T>
+void FilterGradient(const Instruction& instruction, Machine<T>* machine);
+template <typename T>
+void MaxPool(const Instruction& instruction, Machine<T>* machine);
+template <typename T>
+void MaxPoolAdjoint(const Instruction& instruction, Machine<T>* machine);
+template <typename T>
+void AveragePool(const Instruction& instruction, Machine<T>* machine);
+template <typename T>
+void AveragePoolAdjoint(const Instruction& instruction, Machine<T>* machine);
+template <typename T>
+void Shortcut(const Instruction& instruction, Machine<T>* machine);
+template <typename T>
+void ShortcutAdjoint(const Instruction& instruction, Machine<T>* machine);
 
 extern template void Execute(const Instruction&, Machine<float>*);
 extern template void Execute(const Instruction&, Machine<double>*);
