@@ -22,6 +22,7 @@ bazel build //layers:libcsc_opencv.so //training:train //training:evaluate //sam
 bin=$(pwd)/bazel-bin
 
 mkdir -p "$out"
+rm -rf "$out/model" # of an earlier demo
 say "Training an MSD-CSC network on the digits"
 "$bin/training/train" --data digits --model msd_csc --unfolding 2 --algorithm fista --out "$out/model" \
   | tee "$out/training.json"

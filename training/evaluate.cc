@@ -93,12 +93,16 @@ int Evaluate(const CommandLine& line) {
             count, classes, line.data);
     score.Add(logits.ptr<float>(), images.labels.data() + begin, count, classes);
   }
+  Require(std::isfinite(score.loss), "{}: its outputs are not finite, so it is damaged or diverges",
+          line.model);
   const double total = static_cast<double>(images.size());
+  // The portable form has no csc layers: OpenCV's own engine runs it.
+  const bool csc_layers = csc_report()[0] != '\0';
   const Json report = {{"test_accuracy", score.correct / total},
                        {"test_loss", score.loss / total},
                        {"images", images.size()},
                        {"images_per_second", std::round(10 * total / seconds) / 10},
-                       {"engine", csc_engine()},
+                       {"engine", csc_layers ? csc_engine() : "opencv"},
                        {"model", line.model},
                        {"data", line.data}};
   fmt::print("{}\n", report.dump());

@@ -187,18 +187,17 @@ int Train(const CLI::App& app, CommandLine* line) {
   Require(line->checkpoint_steps >= 0, "--checkpoint-steps is {}: at least 0 expected",
           line->checkpoint_steps);
   ParseMilestones(line->milestones, &line->training);
-  std::error_code error;
-  std::filesystem::create_directories(line->out, error);
-  Require(std::filesystem::is_directory(line->out), "{}: cannot be made into a folder: {}",
-          line->out, error.message());
-
   Progress progress;
   const std::string path = CheckpointPath(line->out);
   const bool exists = std::filesystem::exists(path);
+  // Neither a forgotten --resume nor a mistyped --out may cost a night's work.
+  Require(!exists || line->resume,
+          "{} holds a training: --resume continues it, another --out starts anew", line->out);
+  Require(exists || !line->resume, "{} is not there, so there is nothing to resume", path);
   std::optional<Checkpoint> checkpoint;
   TrainingOptions options;
   std::string engine_name = line->engine;
-  if (line->resume && exists) {
+  if (line->resume) {
     checkpoint = ReadCheckpoint(path);
     const CheckpointOrigin origin = OriginOf(*checkpoint);
     options = Reconcile(app, origin.options, line->training);
@@ -209,20 +208,6 @@ int Train(const CLI::App& app, CommandLine* line) {
     }
   } else {
     options = ResolveOptions(line->training);
-    if (line->resume) {
-      progress.Note(
-          fmt::format("note: {} is not there yet, so this starts "
-                      "from the beginning",
-                      path));
-    } else if (exists) {
-      // A forgotten --resume must not cost a night's work.
-      const std::string kept = line->out + "/checkpoint.previous.csc";
-      std::filesystem::rename(path, kept);
-      progress.Note(
-          fmt::format("note: the training that was there is kept as "
-                      "{}",
-                      kept));
-    }
   }
 
   const Engine& engine = FindEngine(engine_name);
@@ -240,7 +225,11 @@ int Train(const CLI::App& app, CommandLine* line) {
       progress.Note(fmt::format("warning: {}, {}", when, warning));
     }
   };
-  warn("at the start");
+  if (!checkpoint) warn("at the start");
+  std::error_code error;
+  std::filesystem::create_directories(line->out, error);
+  Require(std::filesystem::is_directory(line->out), "{}: cannot be made into a folder: {}",
+          line->out, error.message());
   CatchInterrupts();
   const bool done = RunTraining(
       {line->out, line->checkpoint_steps, [] { return interrupted != 0; }}, &trainer, &progress);

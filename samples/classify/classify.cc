@@ -80,6 +80,8 @@ int Classify(const Options& options) {
       const int classes = static_cast<int>(scores.total() / images.size());
       Require(info.labels.empty() || static_cast<int>(info.labels.size()) == classes,
               "{}: {} labels for {} classes", options.model, info.labels.size(), classes);
+      Require(cv::checkRange(scores),
+              "{}: its outputs are not finite, so it is damaged or diverges", options.model);
       for (size_t i = begin; i < end; ++i) {
         Print(options.images[i], info,
               Softmax(scores.ptr<float>() + (i - begin) * classes, classes), options.top);

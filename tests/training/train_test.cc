@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -213,19 +214,26 @@ TEST(ResumeTest, RefusesOptionsThatDisagreeAndTakesMoreEpochs) {
   EXPECT_EQ(Lines(ReadFile(out / "metrics.csv")), 4);
 }
 
-TEST(ResumeTest, StartsAnewWhereNothingIsThereAndSaysSo) {
-  const TemporaryFolder out("train_nothing");
-  const Ended ended = Train(Tiny(out.path(), {"--epochs", "1", "--resume"}));
-  EXPECT_EQ(ended.status, 0);
-  EXPECT_NE(ended.err.find("from the beginning"), std::string::npos);
+TEST(ResumeTest, IsRefusedWhereNothingIsThere) {
+  const TemporaryFolder parent("train_nothing");
+  const std::string out = parent / "none";
+  const Ended ended = Train(Tiny(out, {"--epochs", "1", "--resume"}));
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_EQ(Lines(ended.err), 1) << ended.err;
+  EXPECT_NE(ended.err.find("nothing to resume"), std::string::npos) << ended.err;
+  EXPECT_FALSE(std::filesystem::exists(out));
 }
 
-TEST(ResumeTest, AForgottenResumeKeepsTheOldCheckpoint) {
+TEST(ResumeTest, AForgottenOneTouchesNothing) {
   const TemporaryFolder out("train_forgotten");
   ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "1"})).status, 0);
-  const std::string before = ReadFile(out / "checkpoint.csc");
-  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "1", "--seed", "9"})).status, 0);
-  EXPECT_TRUE(ReadFile(out / "checkpoint.previous.csc") == before);
+  const std::string checkpoint = ReadFile(out / "checkpoint.csc");
+  const std::string model = ReadFile(out / "model.onnx");
+  const Ended ended = Train(Tiny(out.path(), {"--epochs", "1", "--seed", "9"}));
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_NE(ended.err.find("holds a training"), std::string::npos) << ended.err;
+  EXPECT_TRUE(ReadFile(out / "checkpoint.csc") == checkpoint);
+  EXPECT_TRUE(ReadFile(out / "model.onnx") == model);
 }
 
 }  // namespace
