@@ -295,11 +295,15 @@ ValueId Program::Shortcut(ValueId x, std::array<int64_t, 2> strides, int64_t cha
                 {channels, (in.height - 1) / strides[0] + 1, (in.width - 1) / strides[1] + 1});
 }
 
-ValueId Program::SoftmaxLoss(ValueId logits) {
+ValueId Program::SoftmaxLoss(ValueId logits, double smoothing) {
   const Shape in = shape(logits);
   Require(in.height == 1 && in.width == 1, "the loss needs logits of shape [K, 1, 1], found {}",
           csc::ToString(in));
-  return Append({Opcode::kSoftmaxLoss, {{logits, {}}}}, in);
+  Require(0 <= smoothing && smoothing < 1,
+          "a label smoothing of {}: at least 0 and less than 1 expected", smoothing);
+  Instruction instruction{Opcode::kSoftmaxLoss, {{logits, {}}}};
+  instruction.smoothing = smoothing;
+  return Append(std::move(instruction), in);
 }
 
 void Program::MarkOutput(ValueId value) {

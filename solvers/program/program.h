@@ -104,6 +104,7 @@ struct Instruction {
   ChannelVector channel_target;  // kChannelGradient
   double gradient_constant = 1;  // kChannelGradient, target's included
   ChannelSum channel_sum = ChannelSum::kPlain;
+  double smoothing = 0;  // kSoftmaxLoss
 };
 
 struct ParameterInfo {
@@ -143,9 +144,12 @@ class Program {
   ValueId AveragePool(ValueId x, const Geometry& geometry);
   // x subsampled by `strides`, zero channels appended up to `channels`.
   ValueId Shortcut(ValueId x, std::array<int64_t, 2> strides, int64_t channels);
-  // Mean over the batch of -log softmax(logits)[label]; logits [K, 1, 1].
-  // Returns the value holding its gradient with respect to the logits.
-  ValueId SoftmaxLoss(ValueId logits);
+  // Mean over the batch of the cross-entropy between softmax(logits) and a
+  // target that gives the label 1 - smoothing and every class smoothing / K
+  // more (label smoothing, Szegedy et al. 2016); logits [K, 1, 1], smoothing
+  // in [0, 1). Returns the value holding its gradient with respect to the
+  // logits.
+  ValueId SoftmaxLoss(ValueId logits, double smoothing = 0);
   void MarkOutput(ValueId value);
 
   // Appends an instruction derived elsewhere (the adjoint); `shape` is of its

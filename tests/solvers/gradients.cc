@@ -72,10 +72,10 @@ Program WithWeightedLoss(const Program& forward) {
   return program;
 }
 
-Program WithSoftmaxLoss(const Program& forward) {
+Program WithSoftmaxLoss(const Program& forward, double smoothing) {
   Program program = forward;
   const ValueId logits = forward.outputs().at(0);
-  Differentiate(&program, {{logits, program.SoftmaxLoss(logits)}});
+  Differentiate(&program, {{logits, program.SoftmaxLoss(logits, smoothing)}});
   return program;
 }
 

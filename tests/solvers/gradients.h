@@ -19,7 +19,7 @@ namespace csc::test {
 Program WithWeightedLoss(const Program& forward);
 
 // `forward`, whose output is logits, with a softmax loss and its gradients.
-Program WithSoftmaxLoss(const Program& forward);
+Program WithSoftmaxLoss(const Program& forward, double smoothing = 0);
 
 // For each entry of the program's gradients the sum of the magnitudes of what is
 // summed to it: where they cancel, their rounding is all that is left. Those of

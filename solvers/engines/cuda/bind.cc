@@ -311,7 +311,7 @@ class Binder : private Operands {
   void BindLoss(const Instruction& i) {
     Add(SoftmaxLossKernel{At(i.terms[0].value), addresses_.labels,
                           static_cast<uint32_t>(ShapeOf(i.result).channels),
-                          static_cast<uint32_t>(batch_), At(i.result), addresses_.loss,
+                          static_cast<uint32_t>(batch_), i.smoothing, At(i.result), addresses_.loss,
                           addresses_.correct},
         batch_);
   }

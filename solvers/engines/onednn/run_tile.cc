@@ -288,6 +288,7 @@ void OneDnnExecutable::RunSoftmaxLoss(const Instruction& i, const Tile& tile) {
   const Plane in = PlaneOf(logits, tile);
   const Plane out = PlaneOf(i.result, tile);
   const double batch = static_cast<double>(tile.arguments->batch);
+  const double spread = i.smoothing / static_cast<double>(lanes.size());  // every class's target
   tile_loss_[tile.index] = 0;
   tile_correct_[tile.index] = 0;
   for (int64_t n = 0; n < tile.images; ++n) {
@@ -299,14 +300,18 @@ void OneDnnExecutable::RunSoftmaxLoss(const Instruction& i, const Tile& tile) {
     }
     const double max = z[lanes[best]];
     double sum = 0;
+    double total = 0;
     for (int64_t lane : lanes) sum += std::exp(z[lane] - max);
-    tile_loss_[tile.index] += (std::log(sum) + max - z[lanes[label]]) / batch;
+    for (int64_t lane : lanes) total += z[lane];
+    const double target = (1 - i.smoothing) * z[lanes[label]] + spread * total;
+    tile_loss_[tile.index] += (std::log(sum) + max - target) / batch;
     tile_correct_[tile.index] += static_cast<int32_t>(best) == label ? 1 : 0;
     float* gradient = out.image(n);
     std::fill_n(gradient, plan_.layouts[i.result].lanes(), 0.0f);
     for (size_t k = 0; k < lanes.size(); ++k) {
-      gradient[lanes[k]] = static_cast<float>(
-          (std::exp(z[lanes[k]] - max) / sum - (static_cast<int32_t>(k) == label ? 1 : 0)) / batch);
+      const double expected = (static_cast<int32_t>(k) == label ? 1 - i.smoothing : 0) + spread;
+      gradient[lanes[k]] =
+          static_cast<float>((std::exp(z[lanes[k]] - max) / sum - expected) / batch);
     }
   }
 }

@@ -153,13 +153,17 @@ void SoftmaxLoss(const Instruction& i, Machine<T>* m) {
     const T* z = &logits.at(n, 0, 0, 0);
     const double max = *std::max_element(z, z + classes);
     double sum = 0;
+    double total = 0;
     for (int64_t k = 0; k < classes; ++k) sum += std::exp(z[k] - max);
+    for (int64_t k = 0; k < classes; ++k) total += z[k];
     const int32_t label = m->labels[n];
-    m->loss += (std::log(sum) + max - z[label]) / m->batch;
+    const double spread = i.smoothing / classes;  // the target of every class
+    const double target = (1 - i.smoothing) * z[label] + spread * total;
+    m->loss += (std::log(sum) + max - target) / m->batch;
     m->correct += std::max_element(z, z + classes) - z == label ? 1 : 0;
     for (int64_t k = 0; k < classes; ++k) {
-      gradient.at(n, k, 0, 0) =
-          static_cast<T>((std::exp(z[k] - max) / sum - (k == label ? 1 : 0)) / m->batch);
+      const double expected = (k == label ? 1 - i.smoothing : 0) + spread;
+      gradient.at(n, k, 0, 0) = static_cast<T>((std::exp(z[k] - max) / sum - expected) / m->batch);
     }
   }
 }

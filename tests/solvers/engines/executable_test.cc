@@ -210,6 +210,24 @@ TEST_P(ExecutableOf, RefusesLabelsThatDoNotExist) {
   EXPECT_EQ(results.correct, 1);  // the first of equal logits is the answer
 }
 
+// Targets 0.85 and 0.15 for smoothing 0.3 over two classes, here with
+// probabilities 0.75 and 0.25.
+TEST_P(ExecutableOf, SmoothsLabels) {
+  Program program;
+  const ValueId x = program.AddInput({2, 1, 1});
+  program.MarkOutput(program.SoftmaxLoss(x, 0.3));
+  Work work;
+  work.inputs = {{std::log(3.0f), 0}};
+  work.labels = {0};
+  const Results results = RunOn(engine_, program, work);
+  EXPECT_NEAR(results.loss, -0.85 * std::log(0.75) - 0.15 * std::log(0.25), 1e-6);
+  EXPECT_NEAR(results.outputs[0][0], 0.75 - 0.85, 1e-6);
+  EXPECT_NEAR(results.outputs[0][1], 0.25 - 0.15, 1e-6);
+  for (double wrong : {-0.1, 1.0, std::nan("")}) {
+    EXPECT_THROW(Program(program).SoftmaxLoss(x, wrong), Error);
+  }
+}
+
 TEST_P(ExecutableOf, ComputesTheLossOfVeryLargeLogits) {
   Program program;
   const ValueId x = program.AddInput({2, 1, 1});

@@ -125,7 +125,8 @@ std::optional<TrainingCase> Draw(Random* random, bool normalise) {
   options.normalise = normalise;
   options.epsilon = random->Pick({1e-5, 1e-3});
   const Program forward = NetworkProgram(layers, options);
-  TrainingCase c{forward.ToString(), WithSoftmaxLoss(forward), {}, {}, {}};
+  const double smoothing = random->Pick({0.0, 0.1});
+  TrainingCase c{forward.ToString(), WithSoftmaxLoss(forward, smoothing), {}, {}, {}};
   const int64_t classes = forward.shape(forward.outputs()[0]).channels;
   const int64_t batch = normalise ? random->Int(3, 9) : random->Int(1, 9);
   c.work = RandomWork(random, c.program, Flatten(layers), batch, classes);

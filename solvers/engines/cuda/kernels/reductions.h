@@ -143,6 +143,7 @@ struct SoftmaxLossKernel {
   const int32_t* labels;
   uint32_t classes;
   uint32_t batch;
+  double smoothing;  // of the labels
   float* gradient;
   double* loss;      // [batch], added to
   int32_t* correct;  // [batch], added to
@@ -155,13 +156,17 @@ struct SoftmaxLossKernel {
     }
     const double max = z[best];
     double sum = 0;
+    double total = 0;
     for (uint32_t k = 0; k < classes; ++k) sum += exp(z[k] - max);
+    for (uint32_t k = 0; k < classes; ++k) total += z[k];
+    const double spread = smoothing / classes;  // the target of every class
     const uint32_t label = static_cast<uint32_t>(labels[n]);
-    loss[n] += (log(sum) + max - z[label]) / batch;
+    loss[n] += (log(sum) + max - ((1 - smoothing) * z[label] + spread * total)) / batch;
     correct[n] += best == label ? 1 : 0;
     for (uint32_t k = 0; k < classes; ++k) {
       const double probability = exp(z[k] - max) / sum;
-      gradient[n * classes + k] = static_cast<float>((probability - (k == label ? 1 : 0)) / batch);
+      const double expected = (k == label ? 1 - smoothing : 0) + spread;
+      gradient[n * classes + k] = static_cast<float>((probability - expected) / batch);
     }
   }
 };
