@@ -25,6 +25,7 @@ def system_repositories():
     )
     _library("highway", "libhwy-dev", ["hwy"], ["hwy"])
     _library("json", "nlohmann-json3-dev", ["nlohmann"])
+    _library("mpi", "libopenmpi-dev", ["mpi"], ["mpi"])
     _library("onednn", "libdnnl-dev", ["dnnl*", "oneapi/dnnl"], ["dnnl"])
     _library("onnx", "libonnx-dev", ["onnx"], ["onnx_proto"])
     _library(

@@ -35,7 +35,7 @@ Evaluator::Evaluator(const Engine& engine, Executor* executor, const Network& ne
 }
 
 Evaluation Evaluator::Evaluate(const Network& network, const DataSet& data, const Images& images,
-                               const std::function<bool()>& stop) {
+                               const std::function<bool()>& stop, Communicator* communicator) {
   Require(images.shape == input_, "images of {}: {} expected", ToString(images.shape),
           ToString(input_));
   Require(images.size() > 0, "no images to evaluate");
@@ -45,9 +45,10 @@ Evaluation Evaluator::Evaluate(const Network& network, const DataSet& data, cons
   std::vector<float> batch(batch_size_ * input_.size());
   std::vector<float> logits(batch_size_ * classes_);
   Score score;
-  for (int64_t begin = 0; begin < images.size(); begin += batch_size_) {
-    if (stop && stop()) return {0, 0, false};
-    const int64_t count = std::min(batch_size_, images.size() - begin);
+  const Share share = ShareOf(images.size(), RankOf(communicator), SizeOf(communicator));
+  for (int64_t begin = share.begin; begin < share.end; begin += batch_size_) {
+    if (communicator == nullptr && stop && stop()) return {0, 0, false};
+    const int64_t count = std::min(batch_size_, share.end - begin);
     ToFloat(data, images, indices.data() + begin, count, batch.data());
     RunArguments arguments;
     arguments.batch = count;
@@ -58,7 +59,9 @@ Evaluation Evaluator::Evaluate(const Network& network, const DataSet& data, cons
     score.Add(logits.data(), images.labels.data() + begin, count, classes_);
   }
   const double total = static_cast<double>(images.size());
-  return {score.loss / total, score.correct / total, true};
+  std::vector<double> sums = {score.loss, static_cast<double>(score.correct)};
+  SumOver(communicator, &sums);
+  return {sums[0] / total, sums[1] / total, true};
 }
 
 }  // namespace csc

@@ -10,6 +10,7 @@
 #include "solvers/engines/engine.h"
 #include "solvers/network/network.h"
 #include "training/data/dataset.h"
+#include "training/parallel/communicator.h"
 
 namespace csc {
 
@@ -35,9 +36,11 @@ class Evaluator {
             int64_t batch_size);
 
   // `network` has the structure given at construction, with any constants.
-  // Gives up between two batches once `stop` returns true.
+  // Gives up between two batches once `stop` returns true. Processes with a
+  // communicator share the images and all get the sums; they cannot be stopped.
   Evaluation Evaluate(const Network& network, const DataSet& data, const Images& images,
-                      const std::function<bool()>& stop = nullptr);
+                      const std::function<bool()>& stop = nullptr,
+                      Communicator* communicator = nullptr);
 
  private:
   std::unique_ptr<Executable> executable_;

@@ -1,7 +1,6 @@
 #include "training/options.h"
 
 #include "solvers/error.h"
-#include "training/optimiser/sgd.h"
 
 namespace csc {
 
@@ -10,6 +9,59 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 bool IsResidual(const std::string& model) { return model == "plain" || model.rfind("res", 0) == 0; }
+
+// Calls visit(name, &member) for every option, by its name on the command line.
+// The one list that writing, reading and checking share.
+template <typename Options, typename Visit>
+void ForEachOption(Options* o, const Visit& visit) {
+  auto& model = o->model;
+  visit("model", &model.model);
+  visit("depth", &model.depth);
+  visit("width", &model.width);
+  visit("unfolding", &model.unfolding);
+  visit("algorithm", &model.algorithm);
+  visit("normalisation", &model.normalisation);
+  visit("step", &model.step);
+  visit("learn-step", &model.learn_step);
+  visit("threshold-identity", &model.threshold_identity);
+  visit("filter-scale", &model.filter_scale);
+  visit("data", &o->data);
+  visit("epochs", &o->epochs);
+  visit("batch-size", &o->batch_size);
+  visit("learning-rate", &o->learning_rate);
+  visit("lr-schedule", &o->schedule);
+  visit("lr-milestones", &o->milestones);
+  visit("warmup-epochs", &o->warmup_epochs);
+  visit("momentum", &o->momentum);
+  visit("nesterov", &o->nesterov);
+  visit("weight-decay", &o->weight_decay);
+  visit("decay-all", &o->decay_all);
+  visit("gradient-clip", &o->gradient_clip);
+  visit("label-smoothing", &o->label_smoothing);
+  visit("augment", &o->augment);
+  visit("validation", &o->validation);
+  visit("seed", &o->seed);
+  visit("limit-train", &o->limit_train);
+  visit("limit-test", &o->limit_test);
+}
+
+template <typename T>
+Json Value(const T& value) {
+  return value;
+}
+template <typename T>
+Json Value(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+template <typename T>
+void Read(const Json& json, T* value) {
+  *value = json.get<T>();
+}
+template <typename T>
+void Read(const Json& json, std::optional<T>* value) {
+  *value = json.get<T>();
+}
 
 }  // namespace
 
@@ -23,79 +75,50 @@ TrainingOptions ResolveOptions(const TrainingOptions& options) {
   Require(o.limit_train >= 0 && o.limit_test >= 0,
           "a limit of {}: at least 1, or 0 for all images expected",
           o.limit_train < 0 ? o.limit_train : o.limit_test);
+  Require(o.validation >= 0, "{} images for validation: at least 0 expected", o.validation);
+  Require(0 <= o.label_smoothing && o.label_smoothing < 1,
+          "a label smoothing of {}: at least 0 and less than 1 expected", o.label_smoothing);
   if (!o.learning_rate) o.learning_rate = residual ? 0.1 : 0.02;
   if (!o.weight_decay) o.weight_decay = residual ? 1e-4 : 0;
   if (!o.milestones) {
     o.milestones.emplace();
-    if (o.epochs >= 4) o.milestones = {{o.epochs / 2, o.epochs * 3 / 4}};
+    if (o.epochs >= 4 && o.schedule == "step") o.milestones = {{o.epochs / 2, o.epochs * 3 / 4}};
   }
-  CheckOptions({*o.learning_rate, *o.milestones, o.momentum, o.nesterov, *o.weight_decay});
+  CheckOptions(ScheduleOf(o));
+  CheckOptions(SgdOf(o));
   return o;
 }
 
-Json ToJson(const TrainingOptions& options) {
-  const ModelOptions& model = options.model;
-  return {{"model", model.model},
-          {"depth", *model.depth},
-          {"width", *model.width},
-          {"unfolding", *model.unfolding},
-          {"algorithm", model.algorithm},
-          {"normalisation", model.normalisation},
-          {"step", *model.step},
-          {"learn-step", *model.learn_step},
-          {"threshold-identity", model.threshold_identity},
-          {"filter-scale", *model.filter_scale},
-          {"data", options.data},
-          {"epochs", options.epochs},
-          {"batch-size", options.batch_size},
-          {"learning-rate", *options.learning_rate},
-          {"lr-milestones", *options.milestones},
-          {"momentum", options.momentum},
-          {"nesterov", options.nesterov},
-          {"weight-decay", *options.weight_decay},
-          {"augment", options.augment},
-          {"seed", options.seed},
-          {"limit-train", options.limit_train},
-          {"limit-test", options.limit_test}};
+ScheduleOptions ScheduleOf(const TrainingOptions& o) {
+  return {*o.learning_rate, o.schedule, *o.milestones, o.warmup_epochs, o.epochs};
 }
 
-TrainingOptions TrainingOptionsFromJson(const Json& json) {
-  TrainingOptions options;
-  ModelOptions& model = options.model;
-  try {
-    const auto read = [&](const char* name, auto* value) {
-      *value = json.at(name).get<std::decay_t<decltype(*value)>>();
-    };
-    const auto read_optional = [&](const char* name, auto* value) {
-      value->emplace();
-      read(name, &**value);
-    };
-    read("model", &model.model);
-    read_optional("depth", &model.depth);
-    read_optional("width", &model.width);
-    read_optional("unfolding", &model.unfolding);
-    read("algorithm", &model.algorithm);
-    read("normalisation", &model.normalisation);
-    read_optional("step", &model.step);
-    read_optional("learn-step", &model.learn_step);
-    read("threshold-identity", &model.threshold_identity);
-    read_optional("filter-scale", &model.filter_scale);
-    read("data", &options.data);
-    read("epochs", &options.epochs);
-    read("batch-size", &options.batch_size);
-    read_optional("learning-rate", &options.learning_rate);
-    read_optional("lr-milestones", &options.milestones);
-    read("momentum", &options.momentum);
-    read("nesterov", &options.nesterov);
-    read_optional("weight-decay", &options.weight_decay);
-    read("augment", &options.augment);
-    read("seed", &options.seed);
-    read("limit-train", &options.limit_train);
-    read("limit-test", &options.limit_test);
-  } catch (const Json::exception& error) {
-    Fail("options of a checkpoint: {}", error.what());
-  }
-  return ResolveOptions(options);
+SgdOptions SgdOf(const TrainingOptions& o) {
+  return {o.momentum, o.nesterov, *o.weight_decay, o.gradient_clip};
+}
+
+Json ToJson(const TrainingOptions& options) {
+  Json json;
+  ForEachOption(&options, [&](const char* name, const auto* value) { json[name] = Value(*value); });
+  return json;
+}
+
+void ApplyJson(const Json& json, TrainingOptions* options) {
+  size_t known = 0;
+  ForEachOption(options, [&](const char* name, auto* value) {
+    const auto found = json.find(name);
+    if (found == json.end()) return;
+    ++known;
+    try {
+      Read(*found, value);
+    } catch (const Json::exception&) {
+      Fail("option {} has the value {}, which is not of its type", name, found->dump());
+    }
+  });
+  if (known == json.size()) return;
+  Json names = json;
+  ForEachOption(options, [&](const char* name, const auto*) { names.erase(name); });
+  Fail("option {} is unknown", names.begin().key());
 }
 
 }  // namespace csc

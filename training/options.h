@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "training/models/model.h"
+#include "training/optimiser/schedule.h"
+#include "training/optimiser/sgd.h"
 
 namespace csc {
 
@@ -21,13 +23,19 @@ struct TrainingOptions {
   // Unset: 0.1 for residual networks, as in the paper; 0.02 for the others, the
   // paper's 0.05 scaled to the smaller batch.
   std::optional<double> learning_rate;
-  // Unset: after a half and three quarters of the epochs.
+  std::string schedule = "step";  // or "cosine"
+  // Unset: after a half and three quarters of the epochs, for "step".
   std::optional<std::vector<int64_t>> milestones;
+  double warmup_epochs = 0;
   double momentum = 0.9;
   bool nesterov = false;
   // Unset: 1e-4 for residual networks (as usual there), 0 for the others.
   std::optional<double> weight_decay;
+  bool decay_all = false;  // thresholds, steps and scales too
+  double gradient_clip = 0;
+  double label_smoothing = 0;
   bool augment = false;
+  int64_t validation = 0;  // training images held out
   uint64_t seed = 1;
   int64_t limit_train = 0;  // 0: all
   int64_t limit_test = 0;
@@ -36,10 +44,16 @@ struct TrainingOptions {
 // Fills in the defaults and checks the rest. Throws Error.
 TrainingOptions ResolveOptions(const TrainingOptions& options);
 
-// Resolved options by the names of the command line, without the dashes; what
-// a checkpoint keeps.
+ScheduleOptions ScheduleOf(const TrainingOptions& resolved);
+SgdOptions SgdOf(const TrainingOptions& resolved);
+
+// Options by the names of the command line, without the dashes; what a
+// checkpoint keeps. Null where unset.
 nlohmann::ordered_json ToJson(const TrainingOptions& options);
-TrainingOptions TrainingOptionsFromJson(const nlohmann::ordered_json& json);
+
+// Sets the options that `json` names as ToJson does; the others stay. Throws
+// Error for an unknown name or a value of the wrong type.
+void ApplyJson(const nlohmann::ordered_json& json, TrainingOptions* options);
 
 }  // namespace csc
 

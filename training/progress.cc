@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 
 namespace csc {
@@ -19,8 +20,11 @@ std::string Position(const Trainer& trainer) {
 
 }  // namespace
 
-Progress::Progress()
-    : terminal_(isatty(STDERR_FILENO) != 0), last_shown_(Clock::now()), started_(Clock::now()) {}
+Progress::Progress(bool silent)
+    : silent_(silent),
+      terminal_(isatty(STDERR_FILENO) != 0),
+      last_shown_(Clock::now()),
+      started_(Clock::now()) {}
 
 Progress::~Progress() { Clear(); }
 
@@ -36,7 +40,19 @@ void Progress::Clear() {
   bar_shown_ = false;
 }
 
+std::string Progress::TimeLeft(const Trainer& trainer) const {
+  const int64_t epochs = trainer.options().epochs - trainer.epoch();
+  const int64_t images = epochs * trainer.num_images() - trainer.images_seen();
+  const double rate = ImagesPerSecond();
+  if (rate == 0) return "?";
+  const int64_t seconds = std::llround(static_cast<double>(images) / rate);
+  if (seconds < 60) return fmt::format("{} s", seconds);
+  if (seconds < 3600) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
+  return fmt::format("{} h {} min", seconds / 3600, seconds / 60 % 60);
+}
+
 void Progress::Note(const std::string& text) {
+  if (silent_) return;
   Clear();
   fmt::print(stderr, "{}\n", text);
 }
@@ -46,12 +62,14 @@ void Progress::Step(const Trainer& trainer, int64_t images) {
   seconds_ += std::chrono::duration<double>(now - started_).count();
   started_ = now;
   images_ += images;
+  if (silent_) return;
   const double quiet = std::chrono::duration<double>(now - last_shown_).count();
   if (quiet < (terminal_ ? kBarInterval : kLineInterval)) return;
   last_shown_ = now;
-  const std::string figures = fmt::format(
-      "step {}/{}: loss {:.4f}, accuracy {:.4f}, {:.0f} images/s", trainer.step(),
-      trainer.num_steps(), trainer.epoch_loss(), trainer.epoch_accuracy(), ImagesPerSecond());
+  const std::string figures =
+      fmt::format("step {}/{}: loss {:.4f}, accuracy {:.4f}, {:.0f} images/s, {} left",
+                  trainer.step(), trainer.num_steps(), trainer.epoch_loss(),
+                  trainer.epoch_accuracy(), ImagesPerSecond(), TimeLeft(trainer));
   if (!terminal_) {
     fmt::print(stderr, "{}, {}\n", Position(trainer), figures);
     return;
@@ -65,11 +83,13 @@ void Progress::Step(const Trainer& trainer, int64_t images) {
 
 void Progress::Epoch(const Trainer& trainer) {
   const EpochResult& r = trainer.history().back();
+  const std::string validation =
+      trainer.holds_out() ? fmt::format("validation accuracy {:.4f}, ", r.validation_accuracy) : "";
   Note(
-      fmt::format("epoch {}/{}: train loss {:.4f}, train accuracy {:.4f}, test accuracy "
-                  "{:.4f}, {:.0f} images/s",
-                  r.epoch, trainer.options().epochs, r.train_loss, r.train_accuracy,
-                  r.test_accuracy, ImagesPerSecond()));
+      fmt::format("epoch {}/{}: train loss {:.4f}, train accuracy {:.4f}, {}test accuracy {:.4f}, "
+                  "{:.0f} images/s, {} left",
+                  r.epoch, trainer.options().epochs, r.train_loss, r.train_accuracy, validation,
+                  r.test_accuracy, ImagesPerSecond(), TimeLeft(trainer)));
   last_shown_ = Clock::now();
 }
 

@@ -13,7 +13,8 @@ namespace csc {
 
 class Progress {
  public:
-  Progress();
+  // A silent one shows nothing, for all processes of a training but one.
+  explicit Progress(bool silent = false);
   ~Progress();
 
   // After each step. Redraws the bar a few times a second; without a terminal
@@ -32,7 +33,10 @@ class Progress {
  private:
   using Clock = std::chrono::steady_clock;
   void Clear();
+  // For the steps that are left, at the rate so far: "3 min 20 s".
+  std::string TimeLeft(const Trainer& trainer) const;
 
+  const bool silent_;
   const bool terminal_;
   bool bar_shown_ = false;
   Clock::time_point last_shown_;

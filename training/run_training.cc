@@ -8,11 +8,22 @@ namespace csc {
 std::string CheckpointPath(const std::string& out) { return out + "/checkpoint.csc"; }
 
 bool RunTraining(const RunOptions& options, Trainer* trainer, Progress* progress) {
-  const auto save = [&] { WriteCheckpoint(CheckpointPath(options.out), trainer->Save()); };
-  const auto write_metrics = [&] {
-    WriteFile(options.out + "/metrics.csv", MetricsCsv(trainer->history()));
+  // Of several processes, all in the same state, one writes.
+  Communicator* const communicator = trainer->communicator();
+  const bool writes = RankOf(communicator) == 0;
+  const auto save = [&] {
+    if (writes) WriteCheckpoint(CheckpointPath(options.out), trainer->Save());
   };
-  const auto stopped = [&] { return options.stop && options.stop(); };
+  const auto write_metrics = [&] {
+    if (!writes) return;
+    WriteFile(options.out + "/metrics.csv", MetricsCsv(trainer->history(), trainer->holds_out()));
+  };
+  // All stop where one was asked to.
+  const auto stopped = [&] {
+    std::vector<float> asked = {options.stop && options.stop() ? 1.0f : 0.0f};
+    SumOver(communicator, &asked);
+    return asked[0] > 0;
+  };
 
   save();
   write_metrics();
@@ -46,7 +57,7 @@ bool RunTraining(const RunOptions& options, Trainer* trainer, Progress* progress
 }
 
 void WriteModels(const std::string& out, const Trainer& trainer, const DataSet& data) {
-  const Network network = trainer.Frozen();
+  const Network network = trainer.Selected();
   const Shape& input = trainer.model().input;
   WriteOnnx(network, input, OnnxForm::kFused, out + "/model.onnx", data.classes);
   WriteOnnx(network, input, OnnxForm::kLayered, out + "/model_layered.onnx", data.classes);

@@ -16,7 +16,7 @@ struct RunOptions {
   std::string out;               // folder, there already
   int64_t checkpoint_steps = 0;  // 0: at the end of epochs only
   // Asked between steps; true means: save a checkpoint and return. May be
-  // null.
+  // null. Of several processes it is enough to ask one.
   std::function<bool()> stop;
 };
 
@@ -28,7 +28,7 @@ std::string CheckpointPath(const std::string& out);
 // so that a training continued after a crash ends with the same file.
 bool RunTraining(const RunOptions& options, Trainer* trainer, Progress* progress);
 
-// Writes OUT/model.onnx, OUT/model_layered.onnx, OUT/model_portable.onnx and
+// The selected network as OUT/model.onnx, OUT/model_layered.onnx, OUT/model_portable.onnx and
 // OUT/labels.txt.
 void WriteModels(const std::string& out, const Trainer& trainer, const DataSet& data);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "solvers/error.h"
@@ -11,29 +12,53 @@ namespace csc {
 
 namespace {
 
-std::vector<SgdGroup> GroupsOf(const Model& model) {
+std::vector<SgdGroup> GroupsOf(const Model& model, bool decay_all) {
   std::vector<SgdGroup> groups;
   for (const ModelParameter& p : model.parameters) {
-    groups.push_back({p.size(), p.trainable, p.role == Role::kFilters, p.nonnegative});
+    groups.push_back({p.size(), p.trainable, decay_all || p.role == Role::kFilters, p.nonnegative});
   }
   return groups;
 }
 
+// Adds the seconds of its life to a sum.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double* sum) : sum_(sum), start_(Clock::now()) {}
+  ~Stopwatch() { *sum_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double* const sum_;
+  const Clock::time_point start_;
+};
+
+constexpr char kHint[] =
+    "a smaller --learning-rate, --step or --filter-scale, --gradient-clip or --normalisation batch "
+    "may help";
+
 }  // namespace
 
+void PrepareData(const TrainingOptions& options, DataSet* data) {
+  Limit(&data->train, options.limit_train);
+  Limit(&data->test, options.limit_test);
+  if (options.validation > 0) HoldOut(data, options.validation);
+}
+
 Trainer::Trainer(const TrainingOptions& options, const DataSet& data, const Engine& engine,
-                 Executor* executor)
+                 Executor* executor, Communicator* communicator)
     : options_(options),
       data_(data),
       fingerprint_(fmt::format("{:016x}", Fingerprint(data))),
       engine_(engine),
       executor_(executor),
+      communicator_(communicator),
       model_(MakeModel(options.model, data.train.shape, static_cast<int64_t>(data.classes.size()))),
-      training_(BuildTrainingProgram(model_)),
-      sgd_{*options.learning_rate, *options.milestones, options.momentum, options.nesterov,
-           *options.weight_decay},
-      groups_(GroupsOf(model_)),
-      loader_(data, {options.batch_size, options.augment, options.seed}),
+      training_(BuildTrainingProgram(model_, options.label_smoothing)),
+      schedule_(ScheduleOf(options)),
+      sgd_(SgdOf(options)),
+      groups_(GroupsOf(model_, options.decay_all)),
+      loader_(data, {options.batch_size, options.augment, options.seed, RankOf(communicator),
+                     SizeOf(communicator)}),
       parameters_(InitialParameters(model_, options.seed)),
       velocity_(parameters_.size()),
       running_(InitialRunningStatistics(training_)),
@@ -41,9 +66,13 @@ Trainer::Trainer(const TrainingOptions& options, const DataSet& data, const Engi
       statistics_(training_.statistics_size()) {
   Require(data.train.size() > 0, "data set {} has no training images", data.name);
   Require(data.test.size() > 0, "data set {} has no test images", data.name);
+  Require(SizeOf(communicator) <= options.batch_size,
+          "a batch of {} images for {} processes: at least one for each expected",
+          options.batch_size, SizeOf(communicator));
   executable_ = engine.Prepare(training_.program);
   const int workers = executor == nullptr ? 1 : executor->num_workers();
-  executable_->Reserve(std::min(options.batch_size, data.train.size()), workers);
+  const int64_t batch = std::min(options.batch_size, data.train.size());
+  executable_->Reserve((batch - 1) / SizeOf(communicator) + 1, workers);
   evaluator_ = std::make_unique<Evaluator>(
       engine, executor, Frozen(), data.test.shape,
       std::min<int64_t>(std::max<int64_t>(options.batch_size, 64), data.test.size()));
@@ -51,43 +80,86 @@ Trainer::Trainer(const TrainingOptions& options, const DataSet& data, const Engi
 
 double Trainer::Step() {
   const Batch batch = loader_.Get(epoch_, step_);
-  double loss = 0;
-  int64_t correct = 0;
-  RunArguments arguments;
-  arguments.batch = batch.size();
-  arguments.inputs = {batch.images.data()};
-  arguments.outputs = {nullptr};
-  arguments.labels = batch.labels.data();
-  arguments.gradients = gradients_.data();
-  arguments.statistics = statistics_.data();
-  arguments.loss = &loss;
-  arguments.correct = &correct;
-  arguments.executor = executor_;
-  executable_->SetParameters(parameters_.data());
-  executable_->Run(arguments);
-
-  const char* hint =
-      "a smaller --learning-rate, --step or --filter-scale, or "
-      "--normalisation batch may help";
+  const Stopwatch stopwatch(&compute_seconds_);
+  std::vector<double> sums = RunBatch(batch);
+  const double loss = sums[0];
   Require(std::isfinite(loss), "the loss became {} in epoch {}, step {}: {}", loss, epoch_ + 1,
-          step_ + 1, hint);
-  const bool finite = SgdStep(sgd_, LearningRate(sgd_, epoch_), groups_, gradients_.data(),
-                              &parameters_, &velocity_);
+          step_ + 1, kHint);
+  const double rate = LearningRate(schedule_, epoch_, step_, num_steps());
+  const bool finite = SgdStep(sgd_, rate, groups_, gradients_.data(), &parameters_, &velocity_);
   Require(finite, "the parameters became infinite in epoch {}, step {}: {}", epoch_ + 1, step_ + 1,
-          hint);
-  UpdateRunningStatistics(training_, batch.size(), statistics_.data(), &running_);
-  loss_sum_ += loss * static_cast<double>(batch.size());
-  correct_ += correct;
-  seen_ += batch.size();
+          kHint);
+  UpdateRunningStatistics(training_, (batch.all_images - 1) / SizeOf(communicator_) + 1,
+                          statistics_.data(), &running_);
+  loss_sum_ += loss * static_cast<double>(batch.all_images);
+  correct_ += static_cast<int64_t>(sums[1]);
+  seen_ += batch.all_images;
   ++step_;
   return loss;
 }
 
+// Leaves gradients and statistics of the whole batch, over all processes, and
+// returns its mean loss and the number of right answers.
+std::vector<double> Trainer::RunBatch(const Batch& batch) {
+  double loss = 0;
+  int64_t correct = 0;
+  if (batch.size() == 0) {  // a last batch smaller than the number of processes
+    std::fill(gradients_.begin(), gradients_.end(), 0.0f);
+    std::fill(statistics_.begin(), statistics_.end(), 0.0f);
+  } else {
+    RunArguments arguments;
+    arguments.batch = batch.size();
+    arguments.inputs = {batch.images.data()};
+    arguments.outputs = {nullptr};
+    arguments.labels = batch.labels.data();
+    arguments.gradients = gradients_.data();
+    arguments.statistics = statistics_.data();
+    arguments.loss = &loss;
+    arguments.correct = &correct;
+    arguments.executor = executor_;
+    executable_->SetParameters(parameters_.data());
+    executable_->Run(arguments);
+  }
+  if (communicator_ == nullptr) return {loss, static_cast<double>(correct)};
+
+  // The program's means are over the own share; the sum of the shares' means,
+  // weighted by their sizes, is the mean over the batch.
+  const double weight = static_cast<double>(batch.size()) / static_cast<double>(batch.all_images);
+  for (std::vector<float>* values : {&gradients_, &statistics_}) {
+    for (float& value : *values) value *= static_cast<float>(weight);
+    communicator_->Sum(values);
+  }
+  std::vector<double> sums = {loss * weight, static_cast<double>(correct)};
+  communicator_->Sum(&sums);
+  return sums;
+}
+
+Evaluation Trainer::EvaluateOn(const Images& images, const std::function<bool()>& stop) {
+  const Stopwatch stopwatch(&compute_seconds_);
+  return evaluator_->Evaluate(Frozen(), data_, images, stop, communicator_);
+}
+
 bool Trainer::EndEpoch(const std::function<bool()>& stop) {
-  const Evaluation test = evaluator_->Evaluate(Frozen(), data_, data_.test, stop);
+  EpochResult result = {epoch_ + 1, LearningRate(schedule_, epoch_, num_steps() - 1, num_steps()),
+                        epoch_loss(), epoch_accuracy()};
+  const Evaluation test = EvaluateOn(data_.test, stop);
   if (!test.complete) return false;
-  history_.push_back({epoch_ + 1, LearningRate(sgd_, epoch_), epoch_loss(), epoch_accuracy(),
-                      test.loss, test.accuracy});
+  result.test_loss = test.loss;
+  result.test_accuracy = test.accuracy;
+  if (holds_out()) {
+    const Evaluation validation = EvaluateOn(data_.validation, stop);
+    if (!validation.complete) return false;
+    result.validation_loss = validation.loss;
+    result.validation_accuracy = validation.accuracy;
+  }
+  history_.push_back(result);
+  if (!holds_out()) {
+    selected_ = history_.size() - 1;
+  } else if (history_.size() == 1 || result.validation_accuracy > selected().validation_accuracy) {
+    selected_ = history_.size() - 1;
+    selected_parameters_ = parameters_;
+    selected_running_ = running_;
+  }
   ++epoch_;
   step_ = 0;
   loss_sum_ = 0;
@@ -98,6 +170,11 @@ bool Trainer::EndEpoch(const std::function<bool()>& stop) {
 
 Network Trainer::Frozen() const { return Freeze(model_, training_, parameters_, running_); }
 
+Network Trainer::Selected() const {
+  if (!holds_out()) return Frozen();
+  return Freeze(model_, training_, selected_parameters_, selected_running_);
+}
+
 double Trainer::epoch_loss() const {
   return seen_ > 0 ? loss_sum_ / static_cast<double>(seen_) : 0;
 }
@@ -106,13 +183,15 @@ double Trainer::epoch_accuracy() const {
   return seen_ > 0 ? static_cast<double>(correct_) / static_cast<double>(seen_) : 0;
 }
 
-std::string MetricsCsv(const std::vector<EpochResult>& history) {
+std::string MetricsCsv(const std::vector<EpochResult>& history, bool holds_out) {
   std::string csv =
-      "epoch,learning_rate,train_loss,train_accuracy,test_loss,"
-      "test_accuracy\n";
+      "epoch,learning_rate,train_loss,train_accuracy,test_loss,test_accuracy,validation_loss,"
+      "validation_accuracy\n";
   for (const EpochResult& r : history) {
-    csv += fmt::format("{},{},{:.6f},{:.6f},{:.6f},{:.6f}\n", r.epoch, r.learning_rate,
-                       r.train_loss, r.train_accuracy, r.test_loss, r.test_accuracy);
+    csv += fmt::format("{},{},{:.6f},{:.6f},{:.6f},{:.6f},", r.epoch, r.learning_rate, r.train_loss,
+                       r.train_accuracy, r.test_loss, r.test_accuracy);
+    csv += holds_out ? fmt::format("{:.6f},{:.6f}\n", r.validation_loss, r.validation_accuracy)
+                     : ",\n";
   }
   return csv;
 }

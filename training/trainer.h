@@ -19,27 +19,32 @@
 #include "training/evaluation.h"
 #include "training/models/model.h"
 #include "training/models/training_program.h"
-#include "training/optimiser/sgd.h"
 #include "training/options.h"
+#include "training/parallel/communicator.h"
 
 namespace csc {
 
 // One line of metrics.csv.
 struct EpochResult {
-  int64_t epoch = 0;  // from 1
-  double learning_rate = 0;
-  double train_loss = 0;  // means over the epoch, while it was trained
+  int64_t epoch = 0;         // from 1
+  double learning_rate = 0;  // of its last step
+  double train_loss = 0;     // means over the epoch, while it was trained
   double train_accuracy = 0;
   double test_loss = 0;  // of the frozen network after the epoch
   double test_accuracy = 0;
+  double validation_loss = 0;  // likewise; 0 where nothing is held out
+  double validation_accuracy = 0;
 };
 
 class Trainer {
  public:
-  // `options` resolved; `data` limited already. All but the options must
-  // outlive the trainer. Throws Error.
+  // `options` resolved; `data` prepared (PrepareData). All but the options must
+  // outlive the trainer. With a communicator its processes train one network
+  // together: each takes its share of every batch, gradients are summed, batch
+  // moments are each process's own and averaged into the running statistics.
+  // Throws Error.
   Trainer(const TrainingOptions& options, const DataSet& data, const Engine& engine,
-          Executor* executor);
+          Executor* executor, Communicator* communicator = nullptr);
 
   // Continues from a checkpoint that Save made for equal options. Throws Error
   // for one of another model or other data.
@@ -50,17 +55,28 @@ class Trainer {
   // All steps of this epoch are done; EndEpoch is due.
   bool EpochTrained() const { return step_ >= num_steps(); }
 
-  // Trains on one batch and returns its loss. Throws Error when loss or
+  // Trains on one batch and returns its mean loss. Throws Error when loss or
   // parameters stop being finite: the state is then not worth saving.
   double Step();
 
-  // Evaluates on the test set and starts the next epoch. Returns false, and
-  // changes nothing, when `stop` returned true meanwhile.
+  // Evaluates on the test set and on what is held out, selects the parameters
+  // of the best epoch so far on the latter, and starts the next epoch. Returns
+  // false, and changes nothing, when `stop` returned true meanwhile.
   bool EndEpoch(const std::function<bool()>& stop = nullptr);
 
   // The network as it is now, with running statistics.
   Network Frozen() const;
 
+  // The result to deliver: with held-out images the first epoch of the best
+  // accuracy on them, never chosen by the test set; else the last.
+  const EpochResult& selected() const { return history_.at(selected_); }
+  Network Selected() const;
+
+  // Seconds spent in forward, backward, update and evaluation so far.
+  double compute_seconds() const { return compute_seconds_; }
+
+  bool holds_out() const { return data_.validation.size() > 0; }
+  Communicator* communicator() const { return communicator_; }
   const TrainingOptions& options() const { return options_; }
   const Model& model() const { return model_; }
   const std::vector<float>& parameters() const { return parameters_; }
@@ -68,20 +84,25 @@ class Trainer {
   int64_t epoch() const { return epoch_; }  // from 0
   int64_t step() const { return step_; }    // of the epoch, from 0
   int64_t num_steps() const { return loader_.NumBatches(); }
+  int64_t num_images() const { return data_.train.size(); }
   int64_t images_seen() const { return seen_; }  // in this epoch
   double epoch_loss() const;                     // mean so far
   double epoch_accuracy() const;
 
  private:
   std::string ModelDescription() const;
+  std::vector<double> RunBatch(const Batch& batch);
+  Evaluation EvaluateOn(const Images& images, const std::function<bool()>& stop);
 
   const TrainingOptions options_;
   const DataSet& data_;
   const std::string fingerprint_;  // of the data: slow, so taken once
   const Engine& engine_;
   Executor* const executor_;
+  Communicator* const communicator_;
   const Model model_;
   const TrainingProgram training_;
+  const ScheduleOptions schedule_;
   const SgdOptions sgd_;
   std::vector<SgdGroup> groups_;
   std::unique_ptr<Executable> executable_;
@@ -98,9 +119,13 @@ class Trainer {
   int64_t correct_ = 0;
   int64_t seen_ = 0;
   std::vector<EpochResult> history_;
+  size_t selected_ = 0;                     // in history_
+  std::vector<float> selected_parameters_;  // kept where something is held out
+  std::vector<float> selected_running_;
 
   std::vector<float> gradients_;
   std::vector<float> statistics_;
+  double compute_seconds_ = 0;
 };
 
 // The options a checkpoint was made with, and the engine it ran on.
@@ -110,8 +135,13 @@ struct CheckpointOrigin {
 };
 CheckpointOrigin OriginOf(const Checkpoint& checkpoint);
 
-// metrics.csv: a header and one line for each epoch.
-std::string MetricsCsv(const std::vector<EpochResult>& history);
+// Keeps what `options` say of the data set as it was read: limits it and holds
+// out the images for validation.
+void PrepareData(const TrainingOptions& options, DataSet* data);
+
+// metrics.csv: a header and one line for each epoch; the last two columns are
+// empty where nothing is held out.
+std::string MetricsCsv(const std::vector<EpochResult>& history, bool holds_out);
 
 }  // namespace csc
 

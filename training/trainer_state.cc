@@ -45,16 +45,22 @@ std::string Trainer::ModelDescription() const {
 Checkpoint Trainer::Save() const {
   Json history = Json::array();
   for (const EpochResult& r : history_) {
-    history.push_back(
-        {r.epoch, r.learning_rate, r.train_loss, r.train_accuracy, r.test_loss, r.test_accuracy});
+    history.push_back({r.epoch, r.learning_rate, r.train_loss, r.train_accuracy, r.test_loss,
+                       r.test_accuracy, r.validation_loss, r.validation_accuracy});
   }
   const Json description = {
       {"options", ToJson(options_)}, {"engine", engine_.name()}, {"data", fingerprint_},
       {"model", ModelDescription()}, {"epoch", epoch_},          {"step", step_},
       {"loss_sum", loss_sum_},       {"correct", correct_},      {"seen", seen_},
-      {"history", history}};
-  return {description.dump(),
-          {{"parameters", parameters_}, {"velocity", velocity_}, {"running", running_}}};
+      {"history", history},          {"selected", selected_}};
+  Checkpoint checkpoint = {
+      description.dump(),
+      {{"parameters", parameters_}, {"velocity", velocity_}, {"running", running_}}};
+  if (holds_out() && !history_.empty()) {
+    checkpoint.arrays["selected_parameters"] = selected_parameters_;
+    checkpoint.arrays["selected_running"] = selected_running_;
+  }
+  return checkpoint;
 }
 
 void Trainer::Restore(const Checkpoint& checkpoint) {
@@ -76,9 +82,17 @@ void Trainer::Restore(const Checkpoint& checkpoint) {
     json.at("seen").get_to(seen_);
     history_.clear();
     for (const Json& row : json.at("history")) {
-      history_.push_back({row.at(0).get<int64_t>(), row.at(1).get<double>(),
-                          row.at(2).get<double>(), row.at(3).get<double>(), row.at(4).get<double>(),
-                          row.at(5).get<double>()});
+      history_.push_back(
+          {row.at(0), row.at(1), row.at(2), row.at(3), row.at(4), row.at(5), row.at(6), row.at(7)});
+    }
+    json.at("selected").get_to(selected_);
+    if (holds_out() && !history_.empty()) {
+      Require(selected_ < history_.size(), "the checkpoint selects epoch {} of {}", selected_ + 1,
+              history_.size());
+      selected_parameters_.resize(parameters_.size());
+      selected_running_.resize(running_.size());
+      Take(checkpoint, "selected_parameters", &selected_parameters_);
+      Take(checkpoint, "selected_running", &selected_running_);
     }
   } catch (const Json::exception& error) {
     Fail("the checkpoint's description is damaged: {}", error.what());
@@ -89,7 +103,9 @@ CheckpointOrigin OriginOf(const Checkpoint& checkpoint) {
   const Json json = ParseDescription(checkpoint);
   Require(json.contains("options") && json.contains("engine") && json["engine"].is_string(),
           "the checkpoint does not say what made it");
-  return {TrainingOptionsFromJson(json["options"]), json["engine"].get<std::string>()};
+  TrainingOptions options;
+  ApplyJson(json["options"], &options);
+  return {ResolveOptions(options), json["engine"].get<std::string>()};
 }
 
 }  // namespace csc

@@ -74,9 +74,9 @@ TEST(CheckpointTest, SaysWhatIsWrong) {
   CSC_EXPECT_ERROR(ReadCheckpoint(path), "not a checkpoint");
   WriteCheckpoint(path, Example());
   std::string later = ReadFile(path);
-  later[8] = 2;
+  later[8] = 3;
   WriteBytes(path, later);
-  CSC_EXPECT_ERROR(ReadCheckpoint(path), "version 2", "version 1 expected");
+  CSC_EXPECT_ERROR(ReadCheckpoint(path), "version 3", "version 2 expected");
 }
 
 TEST(WriteFileTest, NamesAPlaceThatCannotBeWritten) {

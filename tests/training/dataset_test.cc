@@ -86,6 +86,35 @@ TEST(LimitTest, KeepsEvenlySpacedImages) {
   EXPECT_EQ(data.test.size(), 359);
 }
 
+TEST(HoldOutTest, MovesEvenlySpacedImagesAndLosesNone) {
+  DataSet data = LoadDigits();
+  const Images all = data.train;
+  HoldOut(&data, 100);
+  ASSERT_EQ(data.validation.size(), 100);
+  ASSERT_EQ(data.train.size(), all.size() - 100);
+  EXPECT_EQ(data.validation.shape, all.shape);
+  // Merged in their order they are what was there.
+  int64_t kept = 0, held = 0, gap = 0;
+  for (int64_t i = 0; i < all.size(); ++i) {
+    const uint8_t* image = all.pixels.data() + i * 64;
+    const bool is_held = held < 100 && data.validation.labels[held] == all.labels[i] &&
+                         std::equal(image, image + 64, data.validation.pixels.data() + held * 64);
+    ++gap;
+    if (is_held) {
+      EXPECT_TRUE(gap == 14 || gap == 15) << gap;  // 1438 / 100
+      gap = 0;
+      ++held;
+    } else {
+      ASSERT_EQ(data.train.labels[kept], all.labels[i]);
+      ASSERT_TRUE(std::equal(image, image + 64, data.train.pixels.data() + kept * 64));
+      ++kept;
+    }
+  }
+  EXPECT_EQ(held, 100);
+  EXPECT_NE(Fingerprint(data), Fingerprint(LoadDigits()));
+  CSC_EXPECT_ERROR(HoldOut(&data, data.train.size()), "1338 of 1338", "at least one");
+}
+
 TEST(FingerprintTest, DiffersWhereAnythingDoes) {
   const DataSet data = LoadDigits();
   const uint64_t original = Fingerprint(data);

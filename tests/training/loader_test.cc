@@ -56,6 +56,26 @@ TEST(LoaderTest, ABatchDoesNotDependOnWhatWasAskedBefore) {
   EXPECT_FALSE(Same(other_seed.Get(0, 0), batches[0]));
 }
 
+TEST(LoaderTest, ProcessesShareEveryBatch) {
+  DataSet data = LoadDigits();
+  Limit(&data.train, 100);
+  Loader whole(data, {32, true, 1});
+  for (int size : {2, 3, 5}) {
+    for (int step = 0; step < 4; ++step) {
+      const Batch expected = whole.Get(0, step);
+      Batch joined;
+      for (int rank = 0; rank < size; ++rank) {
+        const Batch share = Loader(data, {32, true, 1, rank, size}).Get(0, step);
+        EXPECT_EQ(share.all_images, expected.size());
+        EXPECT_LE(share.size(), (expected.size() - 1) / size + 1);
+        joined.images.insert(joined.images.end(), share.images.begin(), share.images.end());
+        joined.labels.insert(joined.labels.end(), share.labels.begin(), share.labels.end());
+      }
+      EXPECT_TRUE(Same(joined, expected)) << size << " processes, step " << step;
+    }
+  }
+}
+
 TEST(AugmentTest, MovesAndMirrorsTheWholeImage) {
   const Shape shape = {2, 6, 5};
   std::vector<float> image(shape.size());

@@ -87,15 +87,20 @@ TEST(SgdTest, TellsWhenParametersStopBeingFinite) {
   }
 }
 
-TEST(SgdTest, TheRateDropsAtMilestones) {
+TEST(SgdTest, AClipScalesAllGradientsTogether) {
   SgdOptions options;
-  options.learning_rate = 0.05;
-  options.milestones = {75, 115};
-  EXPECT_EQ(LearningRate(options, 0), 0.05);
-  EXPECT_EQ(LearningRate(options, 74), 0.05);
-  EXPECT_EQ(LearningRate(options, 75), 0.05 / 10);
-  EXPECT_EQ(LearningRate(options, 114), 0.05 / 10);
-  EXPECT_EQ(LearningRate(options, 149), 0.05 / 10 / 10);
+  options.momentum = 0;
+  options.gradient_clip = 2.5;
+  const std::vector<SgdGroup> groups = {{1}, {1, /*trainable=*/false}, {1}};
+  const Floats g = {3, 100, 4};  // norm 5: what does not train does not count
+  Floats p = {0, 0, 0};
+  Floats v(3);
+  SgdStep(options, 1, groups, g.data(), &p, &v);
+  EXPECT_EQ(p, (Floats{-1.5f, 0, -2}));
+  options.gradient_clip = 6;  // far enough: the same bits as without
+  p = {0, 0, 0};
+  SgdStep(options, 1, groups, g.data(), &p, &v);
+  EXPECT_EQ(p, (Floats{-3, 0, -4}));
 }
 
 TEST(SgdTest, RefusesOptionsOutOfRange) {
@@ -105,12 +110,9 @@ TEST(SgdTest, RefusesOptionsOutOfRange) {
     CheckOptions(options);
   };
   check([](SgdOptions*) {});
-  CSC_EXPECT_ERROR(check([](auto* o) { o->learning_rate = -1; }), "-1");
-  CSC_EXPECT_ERROR(check([](auto* o) { o->learning_rate = 0.0 / 0.0; }), "nan");
   CSC_EXPECT_ERROR(check([](auto* o) { o->momentum = 1; }), "momentum of 1");
   CSC_EXPECT_ERROR(check([](auto* o) { o->weight_decay = -2; }), "-2");
-  CSC_EXPECT_ERROR(check([](auto* o) { o->milestones = {5, 5}; }), "5");
-  CSC_EXPECT_ERROR(check([](auto* o) { o->milestones = {0}; }), "epoch 0");
+  CSC_EXPECT_ERROR(check([](auto* o) { o->gradient_clip = -3; }), "-3");
 }
 
 }  // namespace

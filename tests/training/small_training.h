@@ -16,6 +16,7 @@ inline DataSet DataOf(const TrainingOptions& options) {
   DataSet data = LoadDigits();
   Limit(&data.train, options.limit_train);
   Limit(&data.test, options.limit_test);
+  if (options.validation > 0) HoldOut(&data, options.validation);
   return data;
 }
 

@@ -78,6 +78,39 @@ TEST_P(TrainerTest, ResumingAfterAnyStepGivesTheSameBits) {
   }
 }
 
+TEST_P(TrainerTest, SelectsTheEpochThatIsBestOnTheImagesHeldOut) {
+  TrainingOptions options = TinyOptions();
+  options.epochs = 6;
+  options.validation = 16;
+  options = ResolveOptions(options);
+  const DataSet data = DataOf(options);
+  ASSERT_EQ(data.validation.size(), 16);
+  ASSERT_EQ(data.train.size(), 24);
+  Trainer trainer(options, data, engine(), nullptr);
+  size_t best = 0;
+  Network expected;
+  while (!trainer.Finished()) {
+    while (!trainer.EpochTrained()) trainer.Step();
+    ASSERT_TRUE(trainer.EndEpoch());
+    const std::vector<EpochResult>& history = trainer.history();
+    if (history.size() == 1 ||
+        history.back().validation_accuracy > history[best].validation_accuracy) {
+      best = history.size() - 1;
+      expected = trainer.Frozen();
+    }
+    EXPECT_EQ(trainer.selected().epoch, history[best].epoch);
+    EXPECT_EQ(FlattenParameters(trainer.Selected()), FlattenParameters(expected));
+    // It survives a checkpoint.
+    Trainer again(options, data, engine(), nullptr);
+    again.Restore(trainer.Save());
+    EXPECT_EQ(again.selected().epoch, history[best].epoch);
+    EXPECT_EQ(FlattenParameters(again.Selected()), FlattenParameters(expected));
+  }
+  Evaluator evaluator(engine(), nullptr, expected, data.test.shape, 16);
+  EXPECT_EQ(evaluator.Evaluate(expected, data, data.validation).accuracy,
+            trainer.selected().validation_accuracy);
+}
+
 TEST_P(TrainerTest, EvaluationThatIsStoppedLeavesTheStateAlone) {
   const TrainingOptions options = TinyOptions();
   const DataSet data = DataOf(options);
@@ -202,9 +235,13 @@ TEST_P(TrainerTest, TellsItsOriginInACheckpoint) {
 }
 
 TEST(MetricsTest, AreOneLineAnEpoch) {
-  EXPECT_EQ(MetricsCsv({{1, 0.05, 2.5, 0.25, 2, 0.5}}),
-            "epoch,learning_rate,train_loss,train_accuracy,test_loss,"
-            "test_accuracy\n1,0.05,2.500000,0.250000,2.000000,0.500000\n");
+  const std::vector<EpochResult> history = {{1, 0.05, 2.5, 0.25, 2, 0.5, 1, 0.75}};
+  const std::string header =
+      "epoch,learning_rate,train_loss,train_accuracy,test_loss,test_accuracy,validation_loss,"
+      "validation_accuracy\n";
+  const std::string line = "1,0.05,2.500000,0.250000,2.000000,0.500000,";
+  EXPECT_EQ(MetricsCsv(history, false), header + line + ",\n");
+  EXPECT_EQ(MetricsCsv(history, true), header + line + "1.000000,0.750000\n");
 }
 
 std::vector<std::string> Engines() {

@@ -3,7 +3,7 @@
 // Layout, all numbers little-endian:
 //
 //   8 bytes   "CSCTRAIN"
-//   u32       version, 1
+//   u32       version, 2
 //   u64       bytes of the payload
 //   payload   u64 and text: a JSON object that describes the training
 //             u64: number of arrays; for each u64 and text: its name, then

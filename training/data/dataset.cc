@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "solvers/error.h"
 #include "training/hash.h"
 
 namespace csc {
@@ -19,6 +20,24 @@ void Limit(Images* images, int64_t count) {
   images->pixels.resize(count * size);
 }
 
+void HoldOut(DataSet* data, int64_t count) {
+  const Images all = std::move(data->train);
+  Require(0 <= count && count < all.size(),
+          "{} of {} training images held out for validation: at least one must be left", count,
+          all.size());
+  data->train = {all.shape, {}, {}};
+  data->validation = {all.shape, {}, {}};
+  const int64_t size = all.shape.size();
+  for (int64_t i = 0; i < all.size(); ++i) {
+    // One where i count / all crosses a whole number.
+    const bool held = (i + 1) * count / all.size() > i * count / all.size();
+    Images& dst = held ? data->validation : data->train;
+    dst.labels.push_back(all.labels[i]);
+    dst.pixels.insert(dst.pixels.end(), all.pixels.begin() + i * size,
+                      all.pixels.begin() + (i + 1) * size);
+  }
+}
+
 void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices, int64_t count,
              float* dst) {
   const int64_t size = images.shape.size();
@@ -34,7 +53,8 @@ uint64_t Fingerprint(const DataSet& data) {
   for (const std::string& name : data.classes) {
     hash.Add(name.data(), name.size() + 1);
   }
-  for (const Images* images : {&data.train, &data.test}) {
+  for (const Images* images : {&data.train, &data.validation, &data.test}) {
+    if (images == &data.validation && images->size() == 0) continue;
     const Shape& s = images->shape;
     const int64_t sizes[] = {s.channels, s.height, s.width, images->size()};
     hash.Add(sizes, sizeof(sizes));

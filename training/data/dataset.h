@@ -29,12 +29,18 @@ struct DataSet {
   uint8_t white = 255;               // the byte that stands for 1.0
   bool mirrored = true;              // whether a mirrored image shows the same class
   Images train;
+  Images validation;  // held out of the training images; may be empty
   Images test;
 };
 
 // Keeps `count` images evenly spaced over all of them, so that a folder sorted
 // by class keeps every class; all when `count` is 0 or more than there are.
 void Limit(Images* images, int64_t count);
+
+// Moves `count` training images, evenly spaced over all of them, to
+// `data->validation`. The same ones whatever the seed, so that runs compare.
+// Throws Error unless at least one image is left to train on.
+void HoldOut(DataSet* data, int64_t count);
 
 // `count` images at `indices` as floats in [0, 1], [count, C, H, W].
 void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices, int64_t count,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "training/parallel/communicator.h"
 #include "training/random.h"
 
 namespace csc {
@@ -57,10 +58,14 @@ Batch Loader::Make(int64_t epoch, int64_t step) {
     order_ = Permutation(options_.seed, epoch, static_cast<uint32_t>(data_.train.size()));
     order_epoch_ = epoch;
   }
-  const int64_t begin = step * options_.batch_size;
-  const int64_t count = std::min(options_.batch_size, data_.train.size() - begin);
+  const int64_t first = step * options_.batch_size;
+  const int64_t all = std::min(options_.batch_size, data_.train.size() - first);
+  const Share share = ShareOf(all, options_.rank, options_.size);
+  const int64_t begin = first + share.begin;
+  const int64_t count = share.size();
   const Shape& shape = data_.train.shape;
   Batch batch;
+  batch.all_images = all;
   batch.images.resize(count * shape.size());
   ToFloat(data_, data_.train, order_.data() + begin, count, batch.images.data());
   for (int64_t n = 0; n < count; ++n) {

@@ -14,6 +14,7 @@ namespace csc {
 struct Batch {
   std::vector<float> images;    // [N, C, H, W]
   std::vector<int32_t> labels;  // [N]
+  int64_t all_images = 0;       // of the step, those of other processes included
 
   int64_t size() const { return static_cast<int64_t>(labels.size()); }
 };
@@ -22,6 +23,10 @@ struct LoaderOptions {
   int64_t batch_size = 128;
   bool augment = false;
   uint64_t seed = 0;
+  // Of several processes that train together each gets its share of the
+  // images of every step.
+  int rank = 0;
+  int size = 1;
 };
 
 // Random translation by up to `padding` pixels each way, zeros moving in, and

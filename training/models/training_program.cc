@@ -89,7 +89,7 @@ int64_t TrainingProgram::statistics_size() const {
   return size;
 }
 
-TrainingProgram BuildTrainingProgram(const Model& model) {
+TrainingProgram BuildTrainingProgram(const Model& model, double label_smoothing) {
   TrainingProgram training;
   Program& program = training.program;
   for (const ModelParameter& p : model.parameters) {
@@ -112,7 +112,7 @@ TrainingProgram BuildTrainingProgram(const Model& model) {
     }
   }
   program.MarkOutput(value);
-  const ValueId gradient = program.SoftmaxLoss(value);
+  const ValueId gradient = program.SoftmaxLoss(value, label_smoothing);
   Differentiate(&program, {{value, gradient}});
   return training;
 }

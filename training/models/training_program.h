@@ -28,8 +28,9 @@ struct TrainingProgram {
   int64_t statistics_size() const;  // all entries
 };
 
-// Forward pass with batch statistics, softmax loss, and their adjoint.
-TrainingProgram BuildTrainingProgram(const Model& model);
+// Forward pass with batch statistics, softmax loss with so much label
+// smoothing, and their adjoint.
+TrainingProgram BuildTrainingProgram(const Model& model, double label_smoothing = 0);
 
 // Means 0 and variances 1, laid out as the moments.
 std::vector<float> InitialRunningStatistics(const TrainingProgram& training);

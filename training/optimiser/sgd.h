@@ -9,19 +9,14 @@
 namespace csc {
 
 struct SgdOptions {
-  double learning_rate = 0.05;
-  std::vector<int64_t> milestones;  // epochs before which the rate drops
   double momentum = 0.9;
   bool nesterov = false;
   double weight_decay = 0;
+  double gradient_clip = 0;  // largest norm of all gradients together; 0: any
 };
 
-// Throws Error for a rate, momentum or decay out of range, or milestones that
-// do not grow.
+// Throws Error for a momentum, decay or norm out of range.
 void CheckOptions(const SgdOptions& options);
-
-// The rate during `epoch` (from 0): a tenth for each milestone reached.
-double LearningRate(const SgdOptions& options, int64_t epoch);
 
 // Consecutive entries of the parameters that are treated alike.
 struct SgdGroup {
@@ -32,9 +27,10 @@ struct SgdGroup {
 };
 
 // One step, PyTorch's formulas: d = gradient + decay p; v = momentum v + d;
-// p -= rate (d + momentum v) with Nesterov's momentum, else rate v. The groups
-// cover all entries in order. Returns false when a parameter became infinite
-// or NaN; all are updated nevertheless.
+// p -= rate (d + momentum v) with Nesterov's momentum, else rate v. With a
+// clip the gradients of the trainable groups are first scaled down to that
+// norm. The groups cover all entries in order. Returns false when a parameter
+// became infinite or NaN; all are updated nevertheless.
 bool SgdStep(const SgdOptions& options, double rate, const std::vector<SgdGroup>& groups,
              const float* gradients, std::vector<float>* parameters, std::vector<float>* velocity);
 

@@ -1,0 +1,189 @@
+#include "training/train_program.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "solvers/engines/registry.h"
+#include "solvers/error.h"
+#include "solvers/executor.h"
+#include "training/command_line.h"
+#include "training/data/open.h"
+#include "training/file.h"
+#include "training/presets.h"
+#include "training/progress.h"
+#include "training/run_training.h"
+#include "training/train_options.h"
+#include "training/trainer.h"
+
+namespace csc {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kInterrupted = 130;  // as shells report SIGINT
+
+volatile std::sig_atomic_t interrupted = 0;
+
+extern "C" void OnInterrupt(int) { interrupted = 1; }
+
+// The first SIGINT or SIGTERM asks for a checkpoint; the second ends the
+// program at once.
+void CatchInterrupts() {
+  struct sigaction action = {};
+  action.sa_handler = OnInterrupt;
+  action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+int ListPresets() {
+  for (const Preset& preset : Presets()) {
+    const Json line = {{"preset", preset.name},
+                       {"classes", preset.classes},
+                       {"paper_accuracy", preset.accuracy},
+                       {"options", preset.options}};
+    fmt::print("{}\n", line.dump());
+  }
+  return 0;
+}
+
+// What a training starts from.
+struct Start {
+  TrainingOptions options;
+  std::string engine;
+  std::optional<Checkpoint> checkpoint;
+};
+
+Start FindStart(const CLI::App& app, const TrainCommand& command, Progress* progress) {
+  Start start;
+  start.engine = command.engine;
+  const std::string path = CheckpointPath(command.out);
+  const bool exists = std::filesystem::exists(path);
+  // Neither a forgotten --resume nor a mistyped --out may cost a night's work.
+  Require(!exists || command.resume,
+          "{} holds a training: --resume continues it, another --out starts anew", command.out);
+  Require(exists || !command.resume, "{} is not there, so there is nothing to resume", path);
+  if (!command.resume) {
+    start.options = ResolveOptions(command.training);
+    return start;
+  }
+  start.checkpoint = ReadCheckpoint(path);
+  const CheckpointOrigin origin = OriginOf(*start.checkpoint);
+  start.options = Reconcile(app, command, origin.options);
+  if (start.engine.empty()) start.engine = origin.engine;
+  if (start.engine != origin.engine) {
+    progress->Note(fmt::format("note: begun on engine {}, continued on {}: not to the same bits",
+                               origin.engine, start.engine));
+  }
+  return start;
+}
+
+DataSet Prepare(const TrainCommand& command, const TrainingOptions& options, Executor* executor) {
+  DataSet data = OpenDataSet(options.data, executor);
+  const int64_t classes = static_cast<int64_t>(data.classes.size());
+  if (!command.preset.empty()) {
+    const int64_t expected = FindPreset(command.preset).classes;
+    Require(classes == expected, "--data {} has {} classes: preset {} expects {}", options.data,
+            classes, command.preset, expected);
+  }
+  PrepareData(options, &data);
+  return data;
+}
+
+Json ResultOf(const TrainCommand& command, const Trainer& trainer, const std::string& engine,
+              double images_per_second, double seconds) {
+  const EpochResult& selected = trainer.selected();
+  const EpochResult& last = trainer.history().back();
+  Json result = {{"test_accuracy", selected.test_accuracy},
+                 {"train_loss", selected.train_loss},
+                 {"epoch", selected.epoch},
+                 {"last_test_accuracy", last.test_accuracy}};
+  if (trainer.holds_out()) result["validation_accuracy"] = selected.validation_accuracy;
+  const double own = std::max(0.0, 1 - trainer.compute_seconds() / seconds);
+  result.update({{"images_per_second", std::round(images_per_second * 10) / 10},
+                 {"seconds", std::round(seconds * 10) / 10},
+                 {"driver_share", std::round(own * 1e4) / 1e4},
+                 {"epochs", static_cast<int64_t>(trainer.history().size())},
+                 {"parameters", trainer.model().trainable_parameters()},
+                 {"engine", engine},
+                 {"model", trainer.options().model.model},
+                 {"data", trainer.options().data},
+                 {"seed", trainer.options().seed},
+                 {"processes", SizeOf(trainer.communicator())},
+                 {"out", command.out}});
+  if (!command.preset.empty()) result["preset"] = command.preset;
+  return result;
+}
+
+int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator) {
+  const bool reports = RankOf(communicator) == 0;
+  if (command->list_presets) return reports ? ListPresets() : 0;
+  CompleteOptions(app, command);
+  Progress progress(/*silent=*/!reports);
+  const Start start = FindStart(app, *command, &progress);
+  const Engine& engine = FindEngine(start.engine);
+  const std::unique_ptr<Executor> executor =
+      MakeThreadPool(command->threads > 0 ? command->threads : NumAvailableCpus());
+  const DataSet data = Prepare(*command, start.options, executor.get());
+
+  Trainer trainer(start.options, data, engine, executor.get(), communicator);
+  if (start.checkpoint) trainer.Restore(*start.checkpoint);
+  const auto warn = [&](const char* when) {
+    const std::string warning = StepWarning(trainer.model(), trainer.parameters());
+    if (!warning.empty()) progress.Note(fmt::format("warning: {}, {}", when, warning));
+  };
+  if (!start.checkpoint) warn("at the start");
+  std::error_code error;
+  std::filesystem::create_directories(command->out, error);
+  Require(std::filesystem::is_directory(command->out), "{}: cannot be made into a folder: {}",
+          command->out, error.message());
+  CatchInterrupts();
+  const Clock::time_point begin = Clock::now();
+  const bool done =
+      RunTraining({command->out, command->checkpoint_steps, [] { return interrupted != 0; }},
+                  &trainer, &progress);
+  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  if (!done) {
+    progress.Note(
+        fmt::format("interrupted in epoch {}, after step {} of {}; --resume --out {} "
+                    "continues",
+                    trainer.epoch() + 1, trainer.step(), trainer.num_steps(), command->out));
+    return kInterrupted;
+  }
+  // A normalised iteration is rescaled in every step, whatever c lambda_max.
+  if (start.options.model.normalisation == "none") warn("after training");
+  if (!reports) return 0;
+  WriteModels(command->out, trainer, data);
+  const Json result =
+      ResultOf(*command, trainer, engine.name(), progress.ImagesPerSecond(), seconds);
+  WriteFile(command->out + "/result.json", result.dump() + "\n");
+  fmt::print("{}\n", result.dump());
+  return 0;
+}
+
+}  // namespace
+
+int RunTrainProgram(int argc, char** argv, Communicator* communicator) {
+  CLI::App app("Trains convolutional sparse coding networks.", "train");
+  TrainCommand command;
+  try {
+    AddOptions(argc, argv, &app, &command);
+  } catch (const Error& error) {
+    fmt::print(stderr, "train: {}\n", error.what());
+    return 1;
+  }
+  return RunProgram(&app, argc, argv, [&] { return Train(app, &command, communicator); });
+}
+
+}  // namespace csc
