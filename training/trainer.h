@@ -40,8 +40,8 @@ class Trainer {
  public:
   // `options` resolved; `data` prepared (PrepareData). All but the options must
   // outlive the trainer. With a communicator its processes train one network
-  // together: each takes its share of every batch, gradients are summed, batch
-  // moments are each process's own and averaged into the running statistics.
+  // together: each takes its share of every batch and normalises it by the
+  // moments of its share, and gradients are summed.
   // Throws Error.
   Trainer(const TrainingOptions& options, const DataSet& data, const Engine& engine,
           Executor* executor, Communicator* communicator = nullptr);
@@ -59,12 +59,13 @@ class Trainer {
   // parameters stop being finite: the state is then not worth saving.
   double Step();
 
-  // Evaluates on the test set and on what is held out, selects the parameters
+  // Measures the moments of batch normalisation, evaluates on the test set and on
+  // what is held out, selects the parameters
   // of the best epoch so far on the latter, and starts the next epoch. Returns
   // false, and changes nothing, when `stop` returned true meanwhile.
   bool EndEpoch(const std::function<bool()>& stop = nullptr);
 
-  // The network as it is now, with running statistics.
+  // The network as it is now, with the moments of the last epoch's end.
   Network Frozen() const;
 
   // The result to deliver: with held-out images the first epoch of the best
@@ -92,7 +93,9 @@ class Trainer {
  private:
   std::string ModelDescription() const;
   std::vector<double> RunBatch(const Batch& batch);
-  Evaluation EvaluateOn(const Images& images, const std::function<bool()>& stop);
+  std::vector<float> MeasureMoments();
+  Evaluation EvaluateOn(const Network& network, const Images& images,
+                        const std::function<bool()>& stop);
 
   const TrainingOptions options_;
   const DataSet& data_;
@@ -106,13 +109,14 @@ class Trainer {
   const SgdOptions sgd_;
   std::vector<SgdGroup> groups_;
   std::unique_ptr<Executable> executable_;
+  std::unique_ptr<Executable> measurer_;  // where something is normalised
   std::unique_ptr<Evaluator> evaluator_;
   Loader loader_;
 
   // What a checkpoint holds.
   std::vector<float> parameters_;
   std::vector<float> velocity_;
-  std::vector<float> running_;
+  std::vector<float> moments_;  // of batch normalisation, as of the last epoch's end
   int64_t epoch_ = 0;
   int64_t step_ = 0;
   double loss_sum_ = 0;
@@ -121,7 +125,7 @@ class Trainer {
   std::vector<EpochResult> history_;
   size_t selected_ = 0;                     // in history_
   std::vector<float> selected_parameters_;  // kept where something is held out
-  std::vector<float> selected_running_;
+  std::vector<float> selected_moments_;
 
   std::vector<float> gradients_;
   std::vector<float> statistics_;

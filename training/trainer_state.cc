@@ -55,10 +55,10 @@ Checkpoint Trainer::Save() const {
       {"history", history},          {"selected", selected_}};
   Checkpoint checkpoint = {
       description.dump(),
-      {{"parameters", parameters_}, {"velocity", velocity_}, {"running", running_}}};
+      {{"parameters", parameters_}, {"velocity", velocity_}, {"moments", moments_}}};
   if (holds_out() && !history_.empty()) {
     checkpoint.arrays["selected_parameters"] = selected_parameters_;
-    checkpoint.arrays["selected_running"] = selected_running_;
+    checkpoint.arrays["selected_moments"] = selected_moments_;
   }
   return checkpoint;
 }
@@ -74,7 +74,7 @@ void Trainer::Restore(const Checkpoint& checkpoint) {
             data_.name, fingerprint_, json.at("data").get<std::string>());
     Take(checkpoint, "parameters", &parameters_);
     Take(checkpoint, "velocity", &velocity_);
-    Take(checkpoint, "running", &running_);
+    Take(checkpoint, "moments", &moments_);
     json.at("epoch").get_to(epoch_);
     json.at("step").get_to(step_);
     json.at("loss_sum").get_to(loss_sum_);
@@ -90,9 +90,9 @@ void Trainer::Restore(const Checkpoint& checkpoint) {
       Require(selected_ < history_.size(), "the checkpoint selects epoch {} of {}", selected_ + 1,
               history_.size());
       selected_parameters_.resize(parameters_.size());
-      selected_running_.resize(running_.size());
+      selected_moments_.resize(moments_.size());
       Take(checkpoint, "selected_parameters", &selected_parameters_);
-      Take(checkpoint, "selected_running", &selected_running_);
+      Take(checkpoint, "selected_moments", &selected_moments_);
     }
   } catch (const Json::exception& error) {
     Fail("the checkpoint's description is damaged: {}", error.what());

@@ -109,9 +109,9 @@ TEST_P(WholeModelTest, GradientsAreCentralDifferences) {
 TEST_P(WholeModelTest, FrozenWithTheBatchsMomentsGivesTheSameLogits) {
   const ReferenceResult<double> trained = Run(parameters_);
   const std::vector<float> parameters(parameters_.begin(), parameters_.end());
-  const std::vector<float> running(trained.statistics.begin(),
+  const std::vector<float> moments(trained.statistics.begin(),
                                    trained.statistics.begin() + training_.moments_size());
-  const Network network = Freeze(model_, training_, parameters, running);
+  const Network network = Freeze(model_, training_, parameters, moments);
   const std::vector<float> flat = FlattenParameters(network);
   const ReferenceResult<double> frozen =
       RunReference<double>(BuildProgram(network, kInput), kBatch, {images_},
@@ -124,21 +124,28 @@ INSTANTIATE_TEST_SUITE_P(, WholeModelTest, ::testing::ValuesIn(Cases()), [](cons
   return parameter.param.model + "_" + parameter.param.normalisation;
 });
 
-TEST(RunningStatisticsTest, FollowTheBatchLikePyTorchs) {
+TEST(MomentSumsTest, AreTheMomentsOfAllImagesTogether) {
   ModelOptions options;
   options.model = "plain";
   options.depth = 8;
   options.width = 2;
   const TrainingProgram training = BuildTrainingProgram(MakeModel(options, kInput, kClasses));
-  std::vector<float> running = InitialRunningStatistics(training);
+  MomentSums sums(training);
   std::vector<float> batch(training.statistics_size());
-  batch[0] = 5;  // mean of channel 0
-  batch[2] = 3;  // its biased variance, over 2 * 64 values
-  UpdateRunningStatistics(training, 2, batch.data(), &running);
-  EXPECT_FLOAT_EQ(running[0], 0.5f);
-  EXPECT_FLOAT_EQ(running[1], 0);
-  EXPECT_FLOAT_EQ(running[2], 0.9f + 0.1f * 3 * 128 / 127);
-  EXPECT_FLOAT_EQ(running[3], 0.9f);
+  // Channel 0 of the first normalisation: one image of values 4 and 6, three of
+  // 1; with equal numbers of values an image that is 5, 1, 1, 1 and a variance.
+  batch[0] = 5;
+  batch[2] = 1;
+  sums.Add(1, batch.data());
+  batch[0] = 1;
+  batch[2] = 0;
+  sums.Add(3, batch.data());
+  const std::vector<float> moments = sums.Moments();
+  ASSERT_EQ(static_cast<int64_t>(moments.size()), training.moments_size());
+  EXPECT_FLOAT_EQ(moments[0], 2);  // (4 + 6 + 6 * 1) / 8
+  EXPECT_FLOAT_EQ(moments[1], 0);
+  EXPECT_FLOAT_EQ(moments[2], (2 * 2 + 4 * 4 + 6 * 1) / 8.0f);  // squares of the deviations
+  EXPECT_FLOAT_EQ(moments[3], 0);
 }
 
 }  // namespace

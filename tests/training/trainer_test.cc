@@ -219,8 +219,8 @@ TEST_P(TrainerTest, RefusesACheckpointOfAnotherModelOrOtherData) {
   damaged.arrays.erase("velocity");
   CSC_EXPECT_ERROR(same.Restore(damaged), "no velocity");
   damaged = checkpoint;
-  damaged.arrays["running"].pop_back();
-  CSC_EXPECT_ERROR(same.Restore(damaged), "running");
+  damaged.arrays["moments"].pop_back();
+  CSC_EXPECT_ERROR(same.Restore(damaged), "moments");
   damaged = checkpoint;
   damaged.description = "[]";
   CSC_EXPECT_ERROR(same.Restore(damaged), "JSON");

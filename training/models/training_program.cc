@@ -1,5 +1,6 @@
 #include "training/models/training_program.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "solvers/error.h"
@@ -9,8 +10,6 @@ namespace csc {
 
 namespace {
 
-constexpr double kRunningMomentum = 0.1;
-
 // Means and variances of a layer, of all its normalisations in order. For an
 // unrolled layer that is one row of n for each iteration.
 struct LayerMoments {
@@ -19,9 +18,9 @@ struct LayerMoments {
 };
 
 LayerMoments MomentsOf(const TrainingProgram& training, int layer,
-                       const std::vector<float>& running) {
+                       const std::vector<float>& moments) {
   LayerMoments all;
-  const float* src = running.data();
+  const float* src = moments.data();
   for (const Moments& m : training.moments) {
     if (m.layer == layer) {
       all.mean.insert(all.mean.end(), src, src + m.channels);
@@ -112,35 +111,61 @@ TrainingProgram BuildTrainingProgram(const Model& model, double label_smoothing)
     }
   }
   program.MarkOutput(value);
+  training.forward = program;
   const ValueId gradient = program.SoftmaxLoss(value, label_smoothing);
   Differentiate(&program, {{value, gradient}});
   return training;
 }
 
-std::vector<float> InitialRunningStatistics(const TrainingProgram& training) {
-  std::vector<float> running;
+std::vector<float> InitialMoments(const TrainingProgram& training) {
+  std::vector<float> moments;
   for (const Moments& m : training.moments) {
-    running.insert(running.end(), m.channels, 0.0f);
-    running.insert(running.end(), m.channels, 1.0f);
+    moments.insert(moments.end(), m.channels, 0.0f);
+    moments.insert(moments.end(), m.channels, 1.0f);
   }
-  return running;
+  return moments;
 }
 
-void UpdateRunningStatistics(const TrainingProgram& training, int64_t batch,
-                             const float* statistics, std::vector<float>* running) {
-  float* dst = running->data();
-  for (const Moments& m : training.moments) {
-    const double count = static_cast<double>(batch * m.positions);
-    const double unbiased = count > 1 ? count / (count - 1) : 1;
-    for (int64_t i = 0; i < 2 * m.channels; ++i, ++dst, ++statistics) {
-      const double value = i < m.channels ? *statistics : *statistics * unbiased;
-      *dst = static_cast<float>(*dst + kRunningMomentum * (value - *dst));
+MomentSums::MomentSums(const TrainingProgram& training)
+    : training_(training), sums_(training.moments_size() + 1) {}
+
+void MomentSums::Add(int64_t images, const float* statistics) {
+  const double weight = static_cast<double>(images);
+  double* sum = sums_.data();
+  for (const csc::Moments& m : training_.moments) {
+    const float* variance = statistics + m.channels;
+    for (int64_t c = 0; c < m.channels; ++c) {
+      const double mean = statistics[c];
+      sum[c] += weight * mean;
+      sum[m.channels + c] += weight * (variance[c] + mean * mean);
     }
+    statistics += 2 * m.channels;
+    sum += 2 * m.channels;
   }
+  sums_.back() += weight;
+}
+
+std::vector<float> MomentSums::Moments() const {
+  const double images = sums_.back();
+  Require(images > 0, "moments of no image");
+  std::vector<float> moments;
+  const double* sum = sums_.data();
+  for (const csc::Moments& m : training_.moments) {
+    const double* squares = sum + m.channels;
+    for (int64_t c = 0; c < m.channels; ++c) {
+      moments.push_back(static_cast<float>(sum[c] / images));
+    }
+    for (int64_t c = 0; c < m.channels; ++c) {
+      const double mean = sum[c] / images;
+      moments.push_back(static_cast<float>(std::max(0.0, squares[c] / images - mean * mean)));
+    }
+    sum += 2 * m.channels;
+  }
+  return moments;
 }
 
 Network Freeze(const Model& model, const TrainingProgram& training,
-               const std::vector<float>& parameters, const std::vector<float>& running) {
+               const std::vector<float>& parameters, const std::vector<float>& moments) {
   Network network;
   const float* src = parameters.data();
   for (size_t l = 0; l < model.layers.size(); ++l) {
@@ -152,7 +177,7 @@ Network Freeze(const Model& model, const TrainingProgram& training,
       src += p.size();
     }
     if (layer.normalise) {
-      FreezeLayer(layer, MomentsOf(training, static_cast<int>(l), running), &own);
+      FreezeLayer(layer, MomentsOf(training, static_cast<int>(l), moments), &own);
     }
     network.layers.push_back(layer.spec);
     for (Tensor& tensor : own) network.parameters.push_back(std::move(tensor));

@@ -21,6 +21,8 @@ struct Moments {
 struct TrainingProgram {
   // One input, images; logits as its output; the loss; all gradients.
   Program program;
+  // The forward pass of it alone.
+  Program forward;
   std::vector<Moments> moments;
 
   // Entries of RunArguments::statistics that hold moments: its first ones.
@@ -33,18 +35,33 @@ struct TrainingProgram {
 TrainingProgram BuildTrainingProgram(const Model& model, double label_smoothing = 0);
 
 // Means 0 and variances 1, laid out as the moments.
-std::vector<float> InitialRunningStatistics(const TrainingProgram& training);
+std::vector<float> InitialMoments(const TrainingProgram& training);
 
-// running += 0.1 (batch - running), the variance unbiased, as PyTorch does.
-void UpdateRunningStatistics(const TrainingProgram& training, int64_t batch,
-                             const float* statistics, std::vector<float>* running);
+// The moments of many images from those of their batches.
+class MomentSums {
+ public:
+  explicit MomentSums(const TrainingProgram& training);
 
-// The network with these running statistics in place of the batch's: scales
+  // `statistics` of a run of the forward program on so many images.
+  void Add(int64_t images, const float* statistics);
+  // Sums over batches, for several processes to add up.
+  std::vector<double>* sums() { return &sums_; }
+  // Means and biased variances over all images added, laid out as the moments.
+  std::vector<float> Moments() const;
+
+ private:
+  const TrainingProgram& training_;
+  // For each channel the sums of its mean and of its mean of squares, weighted
+  // by the images; the number of images last.
+  std::vector<double> sums_;
+};
+
+// The network with these moments in place of each batch's: scales
 // and thresholds of normalised layers become a = gamma / sqrt(variance +
 // epsilon) and b + a mean, one row for each iteration; LayeredThreshold, which
 // has no scale, takes a into its filters.
 Network Freeze(const Model& model, const TrainingProgram& training,
-               const std::vector<float>& parameters, const std::vector<float>& running);
+               const std::vector<float>& parameters, const std::vector<float>& moments);
 
 }  // namespace csc
 

@@ -88,7 +88,8 @@ class Net:
 
     def __init__(self, batch_norm):
         self.batch_norm = batch_norm
-        self.parameters, self.decayed, self.running = [], [], []
+        self.parameters, self.decayed = [], []
+        self.moments = None  # sums over measured batches: images, mean, mean of squares
         self.made = False
 
     def restart(self, training):
@@ -113,16 +114,18 @@ class Net:
         """Batch normalisation without its affine part."""
         if not self.batch_norm:
             return u
-        if len(self.running) == self.next_moments:
-            self.running.append((torch.zeros(u.shape[1]), torch.ones(u.shape[1])))
-        mean, variance = self.running[self.next_moments]
         if self.training:
             mean, variance = u.mean((0, 2, 3)), u.var((0, 2, 3), unbiased=False)
-            count = u.numel() / u.shape[1]
-            batch = (mean.detach(), variance.detach() * count / (count - 1))
-            self.running[self.next_moments] = tuple(
-                r + 0.1 * (b - r) for r, b in zip(self.running[self.next_moments], batch)
-            )
+            if self.moments is not None:
+                if len(self.moments) == self.next_moments:
+                    self.moments.append([0, 0, 0])
+                sums = self.moments[self.next_moments]
+                for i, term in enumerate((1, mean, (u * u).mean((0, 2, 3)))):
+                    sums[i] = sums[i] + u.shape[0] * term
+        else:
+            images, total, squares = self.moments[self.next_moments]
+            mean = total / images
+            variance = squares / images - mean * mean
         self.next_moments += 1
         return (u - per_channel(mean)) / torch.sqrt(per_channel(variance) + EPSILON)
 
@@ -270,27 +273,39 @@ def run(name, train, test):
     net.restart(True)
     with torch.no_grad():
         forward(net, train[0][:1].expand(2, -1, -1, -1))  # makes the parameters
-    net.made, net.running = True, []
+    net.made = True
     velocity = [torch.zeros_like(p) for p in net.parameters]
     per_epoch = -(-TRAIN // BATCH)
-    for step in range(STEPS):
-        epoch, begin = step // per_epoch, step % per_epoch * BATCH
-        indices = permutation(epoch, TRAIN)[begin : begin + BATCH]
+
+    def batch(epoch, step):
+        indices = permutation(epoch, TRAIN)[step * BATCH : (step + 1) * BATCH]
         images = train[0][indices]
         if augment:
             images = torch.stack([translate(image, epoch, i) for image, i in zip(images, indices)])
+        return images, train[1][indices]
+
+    for done in range(STEPS):
+        epoch, step = divmod(done, per_epoch)
+        images, labels = batch(epoch, step)
         net.restart(True)
-        loss = F.cross_entropy(forward(net, images), train[1][indices])
-        yield step + 1, loss.item()
+        loss = F.cross_entropy(forward(net, images), labels)
+        yield done + 1, loss.item()
         gradients = torch.autograd.grad(loss, net.parameters)
         with torch.no_grad():
             for p, v, g, filters in zip(net.parameters, velocity, gradients, net.decayed):
                 d = g + (decay if filters else 0.0) * p
                 v.mul_(0.9).add_(d)
                 p -= rate * (d + 0.9 * v if nesterov else v)
-    net.restart(False)
-    with torch.no_grad():
-        yield "test", F.cross_entropy(forward(net, test[0]), test[1]).item()
+            if step + 1 < per_epoch:
+                continue
+            # The epoch is over: normalise by the moments over its batches, with the parameters as they are now.
+            net.moments = []
+            for i in range(per_epoch):
+                net.restart(True)
+                forward(net, batch(epoch, i)[0])
+            net.restart(False)
+            yield f"test{epoch + 1}", F.cross_entropy(forward(net, test[0]), test[1]).item()
+            net.moments = None
 
 
 def main():
