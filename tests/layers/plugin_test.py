@@ -8,7 +8,8 @@ import unittest
 
 import numpy as np
 
-PLUGIN = os.path.abspath("layers/libcsc_opencv.so")
+from python_plugin import PLUGIN, run_tests
+
 MODEL = os.path.abspath("tests/layers/model.onnx")
 
 RUN = """
@@ -103,15 +104,5 @@ class PluginTest(unittest.TestCase):
         self.assertIn('engine "abacus" is unknown', result.stderr)
 
 
-def needs_sanitizer():
-    """Whether the plugin was built with a sanitizer that must be in the program from its start."""
-    with open(PLUGIN, "rb") as file:
-        content = file.read()
-    return b"libasan.so" in content or b"libtsan.so" in content
-
-
 if __name__ == "__main__":
-    if needs_sanitizer():
-        print("SKIPPED: python3 is not built with the plugin's sanitizer")
-    else:
-        unittest.main()
+    run_tests()
