@@ -24,6 +24,7 @@ def system_repositories():
         ["gtest", "gtest_main", "gmock"],
     )
     _library("highway", "libhwy-dev", ["hwy"], ["hwy"])
+    _library("isal", "libisal-dev", ["isa-l"], ["isal"])
     _library("json", "nlohmann-json3-dev", ["nlohmann"])
     _library("mpi", "libopenmpi-dev", ["mpi"], ["mpi"])
     _library("onednn", "libdnnl-dev", ["dnnl*", "oneapi/dnnl"], ["dnnl"])

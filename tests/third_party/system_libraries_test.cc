@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <hwy/highway.h>
 #include <hwy/targets.h>
+#include <isa-l/crc.h>
 #include <nlohmann/json.hpp>
 #include <onnx/onnx-ml.pb.h>
 #include <onnx/onnx_pb.h>
@@ -69,6 +70,11 @@ TEST(SystemLibraries, HighwayFindsVectorsOnThisMachine) {
   EXPECT_NE(hwy::SupportedTargets(), 0);
   const hwy::HWY_NAMESPACE::ScalableTag<float> tag;
   EXPECT_GE(hwy::HWY_NAMESPACE::Lanes(tag), 1U);
+}
+
+TEST(SystemLibraries, IsaLKnowsTheChecksumOfItsStandard) {
+  unsigned char digits[] = "123456789";
+  EXPECT_EQ(~crc32_iscsi(digits, 9, ~0u), 0xe3069283u);
 }
 
 TEST(SystemLibraries, FmtFormats) { EXPECT_EQ(fmt::format("{} of {:.1f}", 3, 0.25), "3 of 0.2"); }
