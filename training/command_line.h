@@ -14,6 +14,25 @@
 
 namespace csc {
 
+// The command line as a shell reads it back.
+inline std::string CommandText(int argc, char** argv) {
+  constexpr char kPlain[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%";
+  std::string text;
+  for (int i = 0; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (i > 0) text += ' ';
+    if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) {
+      text += word;
+      continue;
+    }
+    text += '\'';
+    for (char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    text += '\'';
+  }
+  return text;
+}
+
 // Parses the command line and calls `body`, which returns the exit status.
 // Whatever is thrown becomes one line on stderr and the status 1, or 2 for a
 // wrong command line.

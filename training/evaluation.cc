@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "solvers/error.h"
@@ -10,6 +11,7 @@
 namespace csc {
 
 void Score::Add(const float* logits, const int32_t* labels, int64_t batch, int64_t classes) {
+  confusion.resize(classes * classes);
   for (int64_t n = 0; n < batch; ++n, logits += classes) {
     const float* largest = std::max_element(logits, logits + classes);
     double sum = 0;
@@ -18,7 +20,9 @@ void Score::Add(const float* logits, const int32_t* labels, int64_t batch, int64
     }
     loss += std::log(sum) + *largest - logits[labels[n]];
     // A NaN is no answer, whatever position max_element picks.
-    if (std::isfinite(sum)) correct += largest - logits == labels[n];
+    if (!std::isfinite(sum)) continue;
+    correct += largest - logits == labels[n];
+    ++confusion[labels[n] * classes + (largest - logits)];
   }
 }
 
@@ -45,6 +49,7 @@ Evaluation Evaluator::Evaluate(const Network& network, const DataSet& data, cons
   std::vector<float> batch(batch_size_ * input_.size());
   std::vector<float> logits(batch_size_ * classes_);
   Score score;
+  score.confusion.resize(classes_ * classes_);
   const Share share = ShareOf(images.size(), RankOf(communicator), SizeOf(communicator));
   for (int64_t begin = share.begin; begin < share.end; begin += batch_size_) {
     if (communicator == nullptr && stop && stop()) return {0, 0, false};
@@ -60,8 +65,9 @@ Evaluation Evaluator::Evaluate(const Network& network, const DataSet& data, cons
   }
   const double total = static_cast<double>(images.size());
   std::vector<double> sums = {score.loss, static_cast<double>(score.correct)};
+  sums.insert(sums.end(), score.confusion.begin(), score.confusion.end());
   SumOver(communicator, &sums);
-  return {sums[0] / total, sums[1] / total, true};
+  return {sums[0] / total, sums[1] / total, true, {sums.begin() + 2, sums.end()}};
 }
 
 }  // namespace csc

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "solvers/engines/engine.h"
 #include "solvers/network/network.h"
@@ -18,12 +19,16 @@ struct Evaluation {
   double loss = 0;  // mean cross-entropy
   double accuracy = 0;
   bool complete = true;  // false when it was stopped
+  // [K, K], rows the true class: how many of its images were taken for each.
+  // One whose logits are not finite was taken for none.
+  std::vector<int64_t> confusion;
 };
 
 // Adds up a batch: logits [N, K] against labels [N].
 struct Score {
   double loss = 0;
   int64_t correct = 0;
+  std::vector<int64_t> confusion;  // as in Evaluation; empty before the first
 
   void Add(const float* logits, const int32_t* labels, int64_t batch, int64_t classes);
 };

@@ -1,7 +1,10 @@
 #include "training/run_training.h"
 
+#include <optional>
+
 #include "training/file.h"
 #include "training/onnx/onnx_file.h"
+#include "training/report/training_report.h"
 
 namespace csc {
 
@@ -27,6 +30,9 @@ bool RunTraining(const RunOptions& options, Trainer* trainer, Progress* progress
 
   save();
   write_metrics();
+  std::optional<TrainingReport> report;
+  if (writes) report.emplace(options.out, options.command, *trainer);
+  if (writes && trainer->Finished()) report->Write(0);
   int64_t unsaved_steps = 0;
   while (!trainer->Finished()) {
     progress->StartClock();
@@ -48,10 +54,12 @@ bool RunTraining(const RunOptions& options, Trainer* trainer, Progress* progress
       save();
       return false;
     }
+    if (writes) report->LogEpoch(progress->ImagesPerSecond());
     save();
     unsaved_steps = 0;
     write_metrics();
     progress->Epoch(*trainer);
+    if (writes) report->Write(progress->ImagesPerSecond());
   }
   return true;
 }

@@ -18,14 +18,16 @@ struct RunOptions {
   // Asked between steps; true means: save a checkpoint and return. May be
   // null. Of several processes it is enough to ask one.
   std::function<bool()> stop;
+  std::string command;  // the command line, for the report
 };
 
 std::string CheckpointPath(const std::string& out);
 
 // Trains until all epochs are done (returns true) or `stop` (false). Keeps
-// OUT/checkpoint.csc and OUT/metrics.csv up to date; the checkpoint comes
-// first, and metrics.csv is always written whole from the trainer's history,
-// so that a training continued after a crash ends with the same file.
+// OUT/checkpoint.csc, OUT/metrics.csv, OUT/report.html and OUT/events/ up to
+// date; the checkpoint comes before metrics.csv, which is always written whole
+// from the trainer's history, so that a training continued after a crash ends
+// with the same file.
 bool RunTraining(const RunOptions& options, Trainer* trainer, Progress* progress);
 
 // The selected network as OUT/model.onnx, OUT/model_layered.onnx, OUT/model_portable.onnx and

@@ -18,9 +18,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr char kFooter[] =
-    "Writes OUT/metrics.csv, OUT/checkpoint.csc, OUT/model.onnx (one fused "
-    "node), OUT/model_layered.onnx, OUT/model_portable.onnx, OUT/labels.txt and "
-    "OUT/result.json, and prints the last as one line. Ctrl-C saves a checkpoint; "
+    "Writes OUT/report.html, OUT/metrics.csv, OUT/events (for TensorBoard), OUT/checkpoint.csc, "
+    "OUT/model.onnx (one fused node), OUT/model_layered.onnx, OUT/model_portable.onnx, "
+    "OUT/labels.txt and OUT/result.json, and prints the last as one line. Ctrl-C saves a "
+    "checkpoint; "
     "--resume continues from it, to the same bits.\n\n"
     "Example: train --model msd_csc --depth 12 --width 32 --unfolding 2 \\\n"
     "    --data folder:cifar10 --augment --epochs 150 --batch-size 128 --learning-rate 0.05 \\\n"

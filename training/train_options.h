@@ -21,6 +21,7 @@ struct TrainCommand {
   int64_t checkpoint_steps = 100;
   bool resume = false;
   bool list_presets = false;
+  std::string text;  // the command line, for the report
 };
 
 // Declares all options. A --preset among the arguments sets its options first,

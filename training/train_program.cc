@@ -150,9 +150,9 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
           command->out, error.message());
   CatchInterrupts();
   const Clock::time_point begin = Clock::now();
-  const bool done =
-      RunTraining({command->out, command->checkpoint_steps, [] { return interrupted != 0; }},
-                  &trainer, &progress);
+  const bool done = RunTraining(
+      {command->out, command->checkpoint_steps, [] { return interrupted != 0; }, command->text},
+      &trainer, &progress);
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   if (!done) {
     progress.Note(
@@ -177,6 +177,7 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
 int RunTrainProgram(int argc, char** argv, Communicator* communicator) {
   CLI::App app("Trains convolutional sparse coding networks.", "train");
   TrainCommand command;
+  command.text = CommandText(argc, argv);
   try {
     AddOptions(argc, argv, &app, &command);
   } catch (const Error& error) {

@@ -173,7 +173,7 @@ bool Trainer::EndEpoch(const std::function<bool()>& stop) {
                         epoch_loss(), epoch_accuracy()};
   std::vector<float> moments = MeasureMoments();
   const Network network = Freeze(model_, training_, parameters_, moments);
-  const Evaluation test = EvaluateOn(network, data_.test, stop);
+  Evaluation test = EvaluateOn(network, data_.test, stop);
   if (!test.complete) return false;
   result.test_loss = test.loss;
   result.test_accuracy = test.accuracy;
@@ -183,6 +183,7 @@ bool Trainer::EndEpoch(const std::function<bool()>& stop) {
     result.validation_loss = validation.loss;
     result.validation_accuracy = validation.accuracy;
   }
+  last_evaluation_ = std::move(test);
   moments_ = std::move(moments);
   history_.push_back(result);
   if (!holds_out()) {
@@ -216,14 +217,13 @@ double Trainer::epoch_accuracy() const {
 }
 
 std::string MetricsCsv(const std::vector<EpochResult>& history, bool holds_out) {
-  std::string csv =
-      "epoch,learning_rate,train_loss,train_accuracy,test_loss,test_accuracy,validation_loss,"
-      "validation_accuracy\n";
+  std::string csv = "epoch,learning_rate,train_loss,train_accuracy,test_loss,test_accuracy";
+  csv += holds_out ? ",validation_loss,validation_accuracy\n" : "\n";
   for (const EpochResult& r : history) {
-    csv += fmt::format("{},{},{:.6f},{:.6f},{:.6f},{:.6f},", r.epoch, r.learning_rate, r.train_loss,
+    csv += fmt::format("{},{},{:.6f},{:.6f},{:.6f},{:.6f}", r.epoch, r.learning_rate, r.train_loss,
                        r.train_accuracy, r.test_loss, r.test_accuracy);
-    csv += holds_out ? fmt::format("{:.6f},{:.6f}\n", r.validation_loss, r.validation_accuracy)
-                     : ",\n";
+    if (holds_out) csv += fmt::format(",{:.6f},{:.6f}", r.validation_loss, r.validation_accuracy);
+    csv += "\n";
   }
   return csv;
 }

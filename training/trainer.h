@@ -82,6 +82,11 @@ class Trainer {
   const Model& model() const { return model_; }
   const std::vector<float>& parameters() const { return parameters_; }
   const std::vector<EpochResult>& history() const { return history_; }
+  // On the test set, by the last EndEpoch; empty before it.
+  const Evaluation& last_evaluation() const { return last_evaluation_; }
+  const DataSet& data() const { return data_; }
+  const Engine& engine() const { return engine_; }
+  Executor* executor() const { return executor_; }
   int64_t epoch() const { return epoch_; }  // from 0
   int64_t step() const { return step_; }    // of the epoch, from 0
   int64_t num_steps() const { return loader_.NumBatches(); }
@@ -127,6 +132,7 @@ class Trainer {
   std::vector<float> selected_parameters_;  // kept where something is held out
   std::vector<float> selected_moments_;
 
+  Evaluation last_evaluation_;
   std::vector<float> gradients_;
   std::vector<float> statistics_;
   double compute_seconds_ = 0;
@@ -143,8 +149,8 @@ CheckpointOrigin OriginOf(const Checkpoint& checkpoint);
 // out the images for validation.
 void PrepareData(const TrainingOptions& options, DataSet* data);
 
-// metrics.csv: a header and one line for each epoch; the last two columns are
-// empty where nothing is held out.
+// metrics.csv: a header and one line for each epoch, with two more columns where
+// images are held out.
 std::string MetricsCsv(const std::vector<EpochResult>& history, bool holds_out);
 
 }  // namespace csc

@@ -78,6 +78,10 @@ TEST(TrainTest, WritesItsFilesAndEndsWithOneLineOfJson) {
   EXPECT_EQ(FlattenParameters(fused.network), FlattenParameters(layered.network));
   EXPECT_EQ(fused.labels.size(), 10u);
   EXPECT_GT(ReadFile(out + "/model_portable.onnx").size(), 0u);
+  const std::string page = ReadFile(out + "/report.html");
+  EXPECT_NE(page.find("after epoch 2 of 2"), std::string::npos);
+  EXPECT_NE(page.find("training/train --depth 1 --width 2"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::is_empty(out + "/events"));
 }
 
 TEST(TrainTest, EveryModelIsTrainedAndExported) {

@@ -237,11 +237,11 @@ TEST_P(TrainerTest, TellsItsOriginInACheckpoint) {
 TEST(MetricsTest, AreOneLineAnEpoch) {
   const std::vector<EpochResult> history = {{1, 0.05, 2.5, 0.25, 2, 0.5, 1, 0.75}};
   const std::string header =
-      "epoch,learning_rate,train_loss,train_accuracy,test_loss,test_accuracy,validation_loss,"
-      "validation_accuracy\n";
-  const std::string line = "1,0.05,2.500000,0.250000,2.000000,0.500000,";
-  EXPECT_EQ(MetricsCsv(history, false), header + line + ",\n");
-  EXPECT_EQ(MetricsCsv(history, true), header + line + "1.000000,0.750000\n");
+      "epoch,learning_rate,train_loss,train_accuracy,test_loss,test_accuracy";
+  const std::string line = "1,0.05,2.500000,0.250000,2.000000,0.500000";
+  EXPECT_EQ(MetricsCsv(history, false), header + "\n" + line + "\n");
+  EXPECT_EQ(MetricsCsv(history, true),
+            header + ",validation_loss,validation_accuracy\n" + line + ",1.000000,0.750000\n");
 }
 
 std::vector<std::string> Engines() {

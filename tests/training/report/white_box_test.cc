@@ -342,7 +342,7 @@ TEST_P(WhiteBoxTest, EveryModelOfThePaperCanBeLookedInto) {
     const Model model = MakeModel(options, input, 4);
     const TrainingProgram training = BuildTrainingProgram(model);
     const Network network =
-        Freeze(model, training, InitialParameters(model, 3), InitialRunningStatistics(training));
+        Freeze(model, training, InitialParameters(model, 3), InitialMoments(training));
     Random random(5);
     const Floats images = random.Reals(3 * input.size(), 0, 1);
     const auto rows =
