@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "solvers/engines/registry.h"
+#include "solvers/error.h"
 #include "tests/training/report/event_reader.h"
 #include "tests/training/small_training.h"
 #include "tests/training/temporary_folder.h"
@@ -117,6 +119,28 @@ TEST_F(TrainingReportTest, TheReportShowsTheTraining) {
         "train --out &#39;a b&#39;"}) {
     EXPECT_NE(page.find(part), std::string::npos) << part;
   }
+}
+
+// Declines programs with more than one output, as those that look into layers.
+class NarrowEngine : public Engine {
+ public:
+  const std::string& name() const override { return FindEngine().name(); }
+  std::unique_ptr<Executable> Prepare(const Program& program,
+                                      const PrepareOptions& options) const override {
+    if (program.outputs().size() > 1) throw EngineDeclined("too many <outputs>");
+    return FindEngine().Prepare(program, options);
+  }
+};
+
+TEST_F(TrainingReportTest, AnEngineThatCannotLookIntoLayersStillTrains) {
+  const TemporaryFolder out("report_narrow");
+  const NarrowEngine engine;
+  Trainer trainer(options_, data_, engine, nullptr);
+  Progress progress;
+  ASSERT_TRUE(RunTraining(StopAfter(out.path(), 1000), &trainer, &progress));
+  const std::string page = ReadFile(out / "report.html");
+  EXPECT_NE(page.find("Not measured: too many &lt;outputs&gt;"), std::string::npos);
+  EXPECT_NE(page.find("after epoch 3 of 3"), std::string::npos);
 }
 
 TEST_F(TrainingReportTest, ATrainingThatIsOverIsReportedAgainWithoutEvents) {
