@@ -26,6 +26,7 @@ def system_repositories():
     _library("highway", "libhwy-dev", ["hwy"], ["hwy"])
     _library("isal", "libisal-dev", ["isa-l"], ["isal"])
     _library("json", "nlohmann-json3-dev", ["nlohmann"])
+    _library("matio", "libmatio-dev", ["matio*"], ["matio"])
     _library("mpi", "libopenmpi-dev", ["mpi"], ["mpi"])
     _library("onednn", "libdnnl-dev", ["dnnl*", "oneapi/dnnl"], ["dnnl"])
     _library("onnx", "libonnx-dev", ["onnx"], ["onnx_proto"])

@@ -10,6 +10,7 @@
 #include <hwy/highway.h>
 #include <hwy/targets.h>
 #include <isa-l/crc.h>
+#include <matio.h>
 #include <nlohmann/json.hpp>
 #include <onnx/onnx-ml.pb.h>
 #include <onnx/onnx_pb.h>
@@ -81,6 +82,16 @@ TEST(SystemLibraries, FmtFormats) { EXPECT_EQ(fmt::format("{} of {:.1f}", 3, 0.2
 
 TEST(SystemLibraries, JsonParses) {
   EXPECT_EQ(nlohmann::json::parse(R"({"width": 32})").at("width").get<int>(), 32);
+}
+
+TEST(SystemLibraries, MatioIsTheVersionOfItsHeaders) {
+  int major = 0;
+  int minor = 0;
+  int release = 0;
+  Mat_GetLibraryVersion(&major, &minor, &release);
+  EXPECT_EQ(major, MATIO_MAJOR_VERSION);
+  EXPECT_EQ(minor, MATIO_MINOR_VERSION);
+  EXPECT_EQ(release, MATIO_RELEASE_LEVEL);
 }
 
 TEST(SystemLibraries, Cli11ParsesALongOption) {
