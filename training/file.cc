@@ -8,8 +8,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "solvers/error.h"
 
@@ -36,6 +34,25 @@ class Descriptor {
       if (n < 0) Throw("written");
       done += n;
     }
+  }
+  // All that is left.
+  std::string Read() {
+    struct stat status;
+    if (fstat(fd_, &status) != 0) Throw("read");
+    // One byte more than a file has, so that its end is met without growing. A
+    // pipe has no size, so it is nothing to rely on.
+    std::string bytes(static_cast<size_t>(status.st_size) + 1, '\0');
+    size_t done = 0;
+    for (;;) {
+      if (done == bytes.size()) bytes.resize(2 * done);
+      const ssize_t n = read(fd_, &bytes[done], bytes.size() - done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) Throw("read");
+      if (n == 0) break;
+      done += n;
+    }
+    bytes.resize(done);
+    return bytes;
   }
   void Sync() {
     // Some file systems cannot sync; the rename is atomic all the same.
@@ -71,11 +88,7 @@ void WriteFile(const std::string& path, const std::string& bytes) {
 std::string ReadFile(const std::string& path) {
   std::error_code error;
   Require(!std::filesystem::is_directory(path, error), "{}: is a folder: a file expected", path);
-  std::ifstream file(path, std::ios::binary);
-  Require(file.good(), "{}: cannot be opened: {}", path, std::strerror(errno));
-  std::string bytes((std::istreambuf_iterator<char>(file)), {});
-  Require(!file.bad(), "{}: cannot be read", path);
-  return bytes;
+  return Descriptor(path, O_RDONLY).Read();
 }
 
 }  // namespace csc

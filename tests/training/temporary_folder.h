@@ -39,13 +39,15 @@ inline void WriteBytes(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-// EXPECT_THROW that also wants every one of `parts` in the message.
+// EXPECT_THROW that also wants one line, with every one of `parts` in it.
 #define CSC_EXPECT_ERROR(statement, ...)                                      \
   do {                                                                        \
     try {                                                                     \
       statement;                                                              \
       ADD_FAILURE() << "nothing thrown by " #statement;                       \
     } catch (const ::csc::Error& error) {                                     \
+      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos)      \
+          << "more than a line: " << error.what();                            \
       for (const std::string& part : std::vector<std::string>{__VA_ARGS__}) { \
         EXPECT_NE(std::string(error.what()).find(part), std::string::npos)    \
             << "\"" << part << "\" is missing in: " << error.what();          \
