@@ -67,6 +67,7 @@ int Evaluate(const CommandLine& line) {
       ThroughOpenCv(line.model, [&] { return cv::dnn::readNetFromONNX(line.model); });
 
   DataSet data = OpenDataSet(line.data, MakeThreadPool(threads).get());
+  for (const std::string& note : data.notes) fmt::print(stderr, "note: {}\n", note);
   Images& images = data.test;
   Limit(&images, line.limit_test);
   const Shape& shape = images.shape;
@@ -120,7 +121,7 @@ int main(int argc, char** argv) {
       "evaluate");
   csc::CommandLine line;
   app.add_option("model", line.model, "the ONNX file")->required();
-  app.add_option("--data", line.data, "digits, folder:DIR or cifar10:DIR")->capture_default_str();
+  app.add_option("--data", line.data, csc::DataSetNames())->capture_default_str();
   app.add_option("--engine", line.engine,
                  "runs the csc layers [$CSC_ENGINE, else the best present]");
   app.add_option("--limit-test", line.limit_test, "use so many images, evenly spaced [all]");

@@ -9,6 +9,7 @@
 #include "solvers/engines/registry.h"
 #include "solvers/error.h"
 #include "solvers/executor.h"
+#include "training/data/open.h"
 #include "training/presets.h"
 
 namespace csc {
@@ -58,10 +59,7 @@ void AddModelOptions(CLI::App* app, TrainCommand* command) {
 
 void AddTrainingOptions(CLI::App* app, TrainCommand* command) {
   TrainingOptions& o = command->training;
-  app->add_option("--data", o.data,
-                  "digits, folder:DIR (DIR/train/CLASS/*, DIR/test/CLASS/*) "
-                  "or cifar10:DIR (the binary files)")
-      ->capture_default_str();
+  app->add_option("--data", o.data, DataSetNames())->capture_default_str();
   app->add_option("--epochs", o.epochs, "passes over the training images")->capture_default_str();
   app->add_option("--batch-size", o.batch_size, "images a step")->capture_default_str();
   app->add_option("--learning-rate", o.learning_rate, "[residual networks: 0.1; others: 0.02]");
@@ -85,7 +83,7 @@ void AddTrainingOptions(CLI::App* app, TrainCommand* command) {
       ->capture_default_str();
   app->add_flag("--augment,!--no-augment", o.augment,
                 "random translations by up to an eighth, and mirror images "
-                "except for digits");
+                "except for digits and svhn");
   app->add_option("--validation", o.validation,
                   "hold out so many training images, evenly spaced; the models written are then "
                   "those of the epoch that is best on them, else those of the last")

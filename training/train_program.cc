@@ -89,8 +89,10 @@ Start FindStart(const CLI::App& app, const TrainCommand& command, Progress* prog
   return start;
 }
 
-DataSet Prepare(const TrainCommand& command, const TrainingOptions& options, Executor* executor) {
+DataSet Prepare(const TrainCommand& command, const TrainingOptions& options, Executor* executor,
+                Progress* progress) {
   DataSet data = OpenDataSet(options.data, executor);
+  for (const std::string& note : data.notes) progress->Note("note: " + note);
   const int64_t classes = static_cast<int64_t>(data.classes.size());
   if (!command.preset.empty()) {
     const int64_t expected = FindPreset(command.preset).classes;
@@ -135,7 +137,7 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   const Engine& engine = FindEngine(start.engine);
   const std::unique_ptr<Executor> executor =
       MakeThreadPool(command->threads > 0 ? command->threads : NumAvailableCpus());
-  const DataSet data = Prepare(*command, start.options, executor.get());
+  const DataSet data = Prepare(*command, start.options, executor.get(), &progress);
 
   Trainer trainer(start.options, data, engine, executor.get(), communicator);
   if (start.checkpoint) trainer.Restore(*start.checkpoint);

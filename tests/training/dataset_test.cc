@@ -6,30 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "solvers/error.h"
-#include "tests/training/temporary_folder.h"
-
 namespace csc::test {
 namespace {
-
-constexpr size_t kRecord = 3073;
-
-// A record whose pixels tell where they are.
-std::string Record(int label, int first_pixel) {
-  std::string record(1, static_cast<char>(label));
-  for (size_t i = 0; i < kRecord - 1; ++i) {
-    record += static_cast<char>(static_cast<int>(i) + first_pixel);
-  }
-  return record;
-}
-
-void WriteCifar10(const TemporaryFolder& folder) {
-  for (int i = 1; i <= 5; ++i) {
-    WriteBytes(folder / ("data_batch_" + std::to_string(i) + ".bin"),
-               Record(i, i) + Record(9 - i, 100 + i));
-  }
-  WriteBytes(folder / "test_batch.bin", Record(7, 50));
-}
 
 TEST(DigitsTest, HoldThePublishedImages) {
   const DataSet data = LoadDigits();
@@ -133,42 +111,15 @@ TEST(FingerprintTest, DiffersWhereAnythingDoes) {
   EXPECT_NE(Fingerprint(changed), original);
 }
 
-TEST(Cifar10Test, ReadsThePublishedLayout) {
-  const TemporaryFolder folder("cifar10_good");
-  WriteCifar10(folder);
-  const DataSet data = LoadCifar10(folder.path());
-  EXPECT_EQ(data.train.shape, (Shape{3, 32, 32}));
-  EXPECT_EQ(data.train.labels, (std::vector<int32_t>{1, 8, 2, 7, 3, 6, 4, 5, 5, 4}));
-  EXPECT_EQ(data.test.labels, std::vector<int32_t>{7});
-  EXPECT_EQ(data.classes[7], "horse");
-  ASSERT_EQ(data.train.pixels.size(), 10 * (kRecord - 1));
-  // The red plane comes first, row by row.
-  EXPECT_EQ(data.train.pixels[3 * (kRecord - 1) + 5], 102 + 5);
-  EXPECT_EQ(data.test.pixels[1024], static_cast<uint8_t>(1024 + 50));
-}
-
-TEST(Cifar10Test, NamesAMissingFile) {
-  const TemporaryFolder folder("cifar10_missing");
-  WriteCifar10(folder);
-  std::filesystem::remove(folder / "data_batch_4.bin");
-  CSC_EXPECT_ERROR(LoadCifar10(folder.path()), "data_batch_4.bin", "cannot be opened");
-  CSC_EXPECT_ERROR(LoadCifar10(folder / "nowhere"), "nowhere/data_batch_1.bin");
-}
-
-TEST(Cifar10Test, NamesATruncatedFileWithBothSizes) {
-  const TemporaryFolder folder("cifar10_truncated");
-  WriteCifar10(folder);
-  WriteBytes(folder / "data_batch_2.bin", Record(1, 1).substr(0, 3000));
-  CSC_EXPECT_ERROR(LoadCifar10(folder.path()), "data_batch_2.bin", "3000", "3073");
-  WriteBytes(folder / "data_batch_2.bin", "");
-  CSC_EXPECT_ERROR(LoadCifar10(folder.path()), "data_batch_2.bin", "0 bytes");
-}
-
-TEST(Cifar10Test, NamesARecordWithAnImpossibleLabel) {
-  const TemporaryFolder folder("cifar10_label");
-  WriteCifar10(folder);
-  WriteBytes(folder / "test_batch.bin", Record(3, 0) + Record(10, 0));
-  CSC_EXPECT_ERROR(LoadCifar10(folder.path()), "test_batch.bin", "record 1", "label 10", "0..9");
+TEST(NoteCountsTest, SpeaksWhereImagesAreMissing) {
+  DataSet data = LoadDigits();
+  NoteCounts(1438, 359, &data);
+  EXPECT_TRUE(data.notes.empty());
+  NoteCounts(1438, 360, &data);
+  ASSERT_EQ(data.notes.size(), 1u);
+  for (const char* part : {"1438 training", "359 test", "1438 and 360"}) {
+    EXPECT_NE(data.notes[0].find(part), std::string::npos) << data.notes[0];
+  }
 }
 
 }  // namespace

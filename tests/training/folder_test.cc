@@ -95,16 +95,26 @@ TEST(FolderTest, NamesAFileThatIsNoPicture) {
   CSC_EXPECT_ERROR(Load(folder.path()), "test/dog/2.png");
 }
 
-TEST(OpenDataSetTest, KnowsThreeKinds) {
+TEST(OpenDataSetTest, KnowsEveryKind) {
   const TemporaryFolder folder("folder_open");
   WriteFolder(folder);
   SerialExecutor serial;
   EXPECT_EQ(OpenDataSet("digits", &serial).test.size(), 359);
   EXPECT_EQ(OpenDataSet("folder:" + folder.path(), &serial).train.size(), 3);
-  CSC_EXPECT_ERROR(OpenDataSet("cifar10:" + folder.path(), &serial), "data_batch_1.bin");
-  for (const char* name : {"", "digit", "folder:", "svhn:x", ":x"}) {
-    CSC_EXPECT_ERROR(OpenDataSet(name, &serial), "unknown", "folder:DIR");
+  CSC_EXPECT_ERROR(OpenDataSet("cifar10:" + folder.path(), &serial), "/data_batch_1.bin");
+  CSC_EXPECT_ERROR(OpenDataSet("cifar100:" + folder.path(), &serial), "/train.bin");
+  CSC_EXPECT_ERROR(OpenDataSet("svhn:" + folder.path(), &serial), "/train_32x32.mat");
+  // A colon in the folder's name is the folder's.
+  CSC_EXPECT_ERROR(OpenDataSet("svhn:a:b", &serial), "a:b/train_32x32.mat");
+}
+
+TEST(OpenDataSetTest, NamesWhatThereIsInsteadOfAnUnknownKind) {
+  SerialExecutor serial;
+  for (const char* name : {"", "digit", "digits:", "folder:", "svhn", "SVHN:x", "cifar:x", ":x"}) {
+    CSC_EXPECT_ERROR(OpenDataSet(name, &serial), "unknown", "digits,", "folder:DIR", "cifar10:DIR",
+                     "cifar100:DIR", "or svhn:DIR");
   }
+  EXPECT_EQ(DataSetNames().find('\n'), std::string::npos);
 }
 
 TEST(FolderTest, ReadsCifar10AsJpegFolder) {

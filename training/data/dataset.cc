@@ -1,5 +1,7 @@
 #include "training/data/dataset.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "solvers/error.h"
@@ -36,6 +38,13 @@ void HoldOut(DataSet* data, int64_t count) {
     dst.pixels.insert(dst.pixels.end(), all.pixels.begin() + i * size,
                       all.pixels.begin() + (i + 1) * size);
   }
+}
+
+void NoteCounts(int64_t train, int64_t test, DataSet* data) {
+  if (data->train.size() == train && data->test.size() == test) return;
+  data->notes.push_back(
+      fmt::format("{} training and {} test images were read: the published files hold {} and {}",
+                  data->train.size(), data->test.size(), train, test));
 }
 
 void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices, int64_t count,

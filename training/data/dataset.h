@@ -31,6 +31,7 @@ struct DataSet {
   Images train;
   Images validation;  // held out of the training images; may be empty
   Images test;
+  std::vector<std::string> notes;  // what the user should know, a line each
 };
 
 // Keeps `count` images evenly spaced over all of them, so that a folder sorted
@@ -41,6 +42,10 @@ void Limit(Images* images, int64_t count);
 // `data->validation`. The same ones whatever the seed, so that runs compare.
 // Throws Error unless at least one image is left to train on.
 void HoldOut(DataSet* data, int64_t count);
+
+// Notes where there are not as many images as published: a subset, or a file
+// that was cut off between two images.
+void NoteCounts(int64_t train, int64_t test, DataSet* data);
 
 // `count` images at `indices` as floats in [0, 1], [count, C, H, W].
 void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices, int64_t count,
@@ -53,12 +58,6 @@ uint64_t Fingerprint(const DataSet& data);
 // 1,797 handwritten digits of 8 x 8 pixels and 17 grey levels, part of the
 // program (digits.md says whose). Every fifth is in the test set, 359 in all.
 DataSet LoadDigits();
-
-// The original binary files of CIFAR-10 in `folder`: data_batch_1.bin ..
-// data_batch_5.bin and test_batch.bin, records of one label and 3 x 32 x 32
-// bytes, red first. Any whole number of records is read. Throws Error naming
-// the file, what was found and what was expected.
-DataSet LoadCifar10(const std::string& folder);
 
 }  // namespace csc
 

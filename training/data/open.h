@@ -10,7 +10,10 @@
 
 namespace csc {
 
-// "digits", "folder:DIR" or "cifar10:DIR". Throws Error.
+// The names there are, for --help and for errors, in one line.
+std::string DataSetNames();
+
+// The data set of such a name. Throws Error.
 DataSet OpenDataSet(const std::string& name, Executor* executor);
 
 }  // namespace csc
