@@ -64,32 +64,91 @@ TEST(FolderTest, IsGreyWhenTheFirstPictureIs) {
   EXPECT_EQ(data.train.pixels[0], 99);
 }
 
-TEST(FolderTest, NamesWhatIsMissing) {
+TEST(FolderTest, NamesWhatIsMissingAndWhatIsThere) {
   const TemporaryFolder folder("folder_missing");
-  CSC_EXPECT_ERROR(Load(folder / "nowhere"), "nowhere/train", "no such folder");
+  CSC_EXPECT_ERROR(Load(folder / "nowhere"), "nowhere/train: no such folder", "is no folder");
+  CSC_EXPECT_ERROR(Load(folder.path()), "/train: no such folder", "/train/CLASS/*",
+                   "holds no folders");
   WriteFolder(folder);
-  std::filesystem::remove_all(folder / "test");
-  CSC_EXPECT_ERROR(Load(folder.path()), "/test", "no such folder");
+  std::filesystem::rename(folder / "test", folder / "val");
+  CSC_EXPECT_ERROR(Load(folder.path()), "/test: no such folder", "/test/CLASS/* expected",
+                   "holds train, val");
   std::filesystem::create_directories(folder / "test");
   CSC_EXPECT_ERROR(Load(folder.path()), "/test", "no folders");
+  // One folder a class, not yet parted.
+  const TemporaryFolder classes("folder_classes");
+  for (int i = 1; i <= 8; ++i) {
+    std::filesystem::create_directories(classes / ("class" + std::to_string(i)));
+  }
+  CSC_EXPECT_ERROR(Load(classes.path()), "/train: no such folder", "holds class1, class2",
+                   "class5, 3 more");
 }
 
 TEST(FolderTest, NamesAnEmptyOrUnknownClass) {
   const TemporaryFolder folder("folder_class");
   WriteFolder(folder);
   std::filesystem::create_directories(folder / "train/emu");
-  CSC_EXPECT_ERROR(Load(folder.path()), "train/emu", "no pictures");
+  CSC_EXPECT_ERROR(Load(folder.path()), "train/emu", "no pictures", "0 other");
+  WriteBytes(folder / "train/emu/notes.txt", "no emus yet");
+  CSC_EXPECT_ERROR(Load(folder.path()), "train/emu", "no pictures", "1 other");
   std::filesystem::remove_all(folder / "train/emu");
   WritePicture(folder / "test/fox/1.png", 4, 6, {1, 1, 1});
   CSC_EXPECT_ERROR(Load(folder.path()), "test/fox", "no such class");
 }
 
-TEST(FolderTest, NamesAFileThatIsNoPicture) {
+TEST(FolderTest, SkipsFilesThatAreNoPicturesAndSaysSo) {
+  const TemporaryFolder folder("folder_skipped");
+  WriteFolder(folder);
+  const DataSet clean = Load(folder.path());
+  EXPECT_TRUE(clean.notes.empty());
+  WriteBytes(folder / "train/dog/notes.txt", "this is no picture");
+  DataSet data = Load(folder.path());
+  EXPECT_EQ(Fingerprint(data), Fingerprint(clean));
+  EXPECT_EQ(data.notes, std::vector<std::string>{"skipped a file that is no picture: " +
+                                                 (folder / "train/dog/notes.txt")});
+  WriteBytes(folder / "test/cat/Thumbs.db", std::string("\xd0\xcf\x11\xe0\0\0", 6));
+  WriteBytes(folder / "train/cat/empty", "");
+  data = Load(folder.path());
+  EXPECT_EQ(Fingerprint(data), Fingerprint(clean));
+  EXPECT_EQ(data.notes, std::vector<std::string>{"skipped 3 files that are no pictures: first " +
+                                                 (folder / "train/cat/empty")});
+}
+
+TEST(FolderTest, SkipsFoldersInsideClassesAndSaysSo) {
+  const TemporaryFolder folder("folder_inside");
+  WriteFolder(folder);
+  const DataSet clean = Load(folder.path());
+  WritePicture(folder / "train/cat/more/c.png", 4, 6, {1, 2, 3});
+  const DataSet data = Load(folder.path());
+  EXPECT_EQ(Fingerprint(data), Fingerprint(clean));
+  EXPECT_EQ(data.notes, std::vector<std::string>{"skipped a folder inside a class: " +
+                                                 (folder / "train/cat/more")});
+}
+
+TEST(FolderTest, ReadsPicturesWhateverTheirNames) {
+  const TemporaryFolder folder("folder_names");
+  WriteFolder(folder);
+  const DataSet clean = Load(folder.path());
+  std::filesystem::rename(folder / "train/cat/b.png", folder / "train/cat/b.PNG");
+  std::filesystem::rename(folder / "train/dog/x.png", folder / "train/dog/x");
+  std::filesystem::rename(folder / "test/dog/2.png", folder / "test/dog/2.image");
+  const DataSet data = Load(folder.path());
+  EXPECT_EQ(Fingerprint(data), Fingerprint(clean));
+  EXPECT_TRUE(data.notes.empty());
+}
+
+TEST(FolderTest, NamesAPictureThatCannotBeRead) {
   const TemporaryFolder folder("folder_unreadable");
   WriteFolder(folder);
-  WriteBytes(folder / "train/dog/notes.txt", "this is no picture");
-  CSC_EXPECT_ERROR(Load(folder.path()), "train/dog/notes.txt");
-  std::filesystem::remove(folder / "train/dog/notes.txt");
+  for (const char* name : {"y.jpg", "y.PNG", "y.tiff"}) {
+    WriteBytes(folder / (std::string("train/dog/") + name), "this is no picture");
+    CSC_EXPECT_ERROR(Load(folder.path()), std::string("train/dog/") + name, "not a picture");
+    std::filesystem::remove(folder / (std::string("train/dog/") + name));
+  }
+  // A link to nothing.
+  std::filesystem::create_symlink(folder / "nowhere.png", folder / "train/dog/z.png");
+  CSC_EXPECT_ERROR(Load(folder.path()), "train/dog/z.png");
+  std::filesystem::remove(folder / "train/dog/z.png");
   // Cut off in the middle of the header.
   WriteBytes(folder / "test/dog/2.png", "\x89PNG\r\n\x1a\n");
   CSC_EXPECT_ERROR(Load(folder.path()), "test/dog/2.png");

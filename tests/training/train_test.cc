@@ -147,6 +147,21 @@ TEST(TrainTest, ErrorsAreOneLineAndAStatus) {
   }
 }
 
+TEST(TrainTest, NotesOnTheDataReachTheUser) {
+  const TemporaryFolder data("train_notes_data");
+  const TemporaryFolder out("train_notes");
+  for (const char* file : {"train/a/1.pgm", "train/b/2.pgm", "test/a/3.pgm", "test/b/4.pgm"}) {
+    WriteBytes(data / file, "P5 8 8 255\n" + std::string(64, file[6]));
+  }
+  WriteBytes(data / "test/b/notes.txt", "no picture");
+  const Ended ended = Train(Tiny(out.path(), {"--epochs", "1", "--data", "folder:" + data.path()}));
+  ASSERT_EQ(ended.status, 0) << ended.err;
+  EXPECT_NE(ended.err.find("note: skipped a file that is no picture: " + data.path() +
+                           "/test/b/notes.txt\n"),
+            std::string::npos)
+      << ended.err;
+}
+
 TEST(TrainTest, ALossThatExplodesIsAnErrorWithAHint) {
   const TemporaryFolder out("train_explodes");
   const Ended ended =

@@ -1,6 +1,10 @@
 #include "training/data/folder.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -19,11 +23,28 @@ std::vector<std::string> Names(const fs::path& folder, bool folders) {
   std::vector<std::string> names;
   for (fs::directory_iterator i(folder, error), end; !error && i != end; i.increment(error)) {
     const std::string name = i->path().filename().string();
-    if (name[0] != '.' && i->is_directory() == folders) names.push_back(name);
+    std::error_code unreachable;  // a link to nothing is a file that cannot be read
+    if (name[0] != '.' && i->is_directory(unreachable) == folders) names.push_back(name);
   }
   Require(!error, "{}: {}: a folder expected", folder.string(), error.message());
   std::sort(names.begin(), names.end());
   return names;
+}
+
+// The extensions of the formats that OpenCV's documentation lists.
+bool HasPictureExtension(const std::string& name) {
+  constexpr const char* kExtensions[] = {
+      ".avif", ".bmp", ".dib", ".exr", ".hdr", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm",  ".pfm",
+      ".pgm",  ".pic", ".png", ".pnm", ".ppm", ".pxm", ".ras", ".sr",   ".tif", ".tiff", ".webp"};
+  std::string extension = fs::path(name).extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return std::find(std::begin(kExtensions), std::end(kExtensions), extension) !=
+         std::end(kExtensions);
+}
+
+// A picture by its name, or else by its first bytes: names may lack extensions.
+bool IsPicture(const std::string& path) {
+  return HasPictureExtension(path) || cv::haveImageReader(path);
 }
 
 struct File {
@@ -31,7 +52,13 @@ struct File {
   int32_t label;
 };
 
-std::vector<File> ListSplit(const fs::path& folder, const std::vector<std::string>& classes) {
+struct Skipped {
+  std::vector<std::string> files;
+  std::vector<std::string> folders;
+};
+
+std::vector<File> ListSplit(const fs::path& folder, const std::vector<std::string>& classes,
+                            Skipped* skipped) {
   std::vector<File> files;
   for (const std::string& name : Names(folder, true)) {
     const auto found = std::find(classes.begin(), classes.end(), name);
@@ -39,11 +66,20 @@ std::vector<File> ListSplit(const fs::path& folder, const std::vector<std::strin
             (folder / name).string());
     const auto label = static_cast<int32_t>(found - classes.begin());
     const std::vector<std::string> inside = Names(folder / name, false);
-    Require(!inside.empty(), "{}: holds no pictures: at least one expected",
-            (folder / name).string());
+    const size_t before = files.size();
     for (const std::string& file : inside) {
-      files.push_back({(folder / name / file).string(), label});
+      const std::string path = (folder / name / file).string();
+      if (IsPicture(path)) {
+        files.push_back({path, label});
+      } else {
+        skipped->files.push_back(path);
+      }
     }
+    for (const std::string& inner : Names(folder / name, true)) {
+      skipped->folders.push_back((folder / name / inner).string());
+    }
+    Require(files.size() > before, "{}: holds no pictures (and {} other files): at least one expected",
+            (folder / name).string(), inside.size());
   }
   Require(!files.empty(), "{}: holds no folders: one for each class of pictures expected",
           folder.string());
@@ -84,6 +120,29 @@ void ReadInto(const std::string& path, const Shape& shape, uint8_t* dst) {
   }
 }
 
+// What stands in the place of the expected train and test, in a few words.
+std::string Contents(const fs::path& root) {
+  std::error_code error;
+  if (!fs::is_directory(root, error)) return "is no folder";
+  std::vector<std::string> found = Names(root, true);
+  if (found.empty()) return "holds no folders";
+  constexpr size_t kShown = 5;
+  if (found.size() > kShown) {
+    const size_t more = found.size() - kShown;
+    found.resize(kShown);
+    found.push_back(fmt::format("{} more", more));
+  }
+  return fmt::format("holds {}", fmt::join(found, ", "));
+}
+
+void NoteSkipped(const std::vector<std::string>& paths, const char* one, const char* several,
+                 DataSet* data) {
+  if (paths.empty()) return;
+  data->notes.push_back(
+      paths.size() == 1 ? fmt::format("skipped {}: {}", one, paths[0])
+                        : fmt::format("skipped {} {}: first {}", paths.size(), several, paths[0]));
+}
+
 Images ReadSplit(const std::vector<File>& files, const Shape& shape, Executor* executor) {
   Images images;
   images.shape = shape;
@@ -100,15 +159,19 @@ Images ReadSplit(const std::vector<File>& files, const Shape& shape, Executor* e
 DataSet LoadFolder(const std::string& folder, Executor* executor) {
   const fs::path root(folder);
   for (const char* split : {"train", "test"}) {
-    Require(fs::is_directory(root / split),
-            "{}: no such folder: {}/train/CLASS/* and {}/test/CLASS/* expected",
-            (root / split).string(), folder, folder);
+    std::error_code error;
+    Require(fs::is_directory(root / split, error),
+            "{}: no such folder: {}/train/CLASS/* and {}/test/CLASS/* expected, {} {}",
+            (root / split).string(), folder, folder, folder, Contents(root));
   }
   DataSet data;
   data.name = "folder:" + folder;
   data.classes = Names(root / "train", true);
-  const std::vector<File> train = ListSplit(root / "train", data.classes);
-  const std::vector<File> test = ListSplit(root / "test", data.classes);
+  Skipped skipped;
+  const std::vector<File> train = ListSplit(root / "train", data.classes, &skipped);
+  const std::vector<File> test = ListSplit(root / "test", data.classes, &skipped);
+  NoteSkipped(skipped.files, "a file that is no picture", "files that are no pictures", &data);
+  NoteSkipped(skipped.folders, "a folder inside a class", "folders inside classes", &data);
 
   const cv::Mat first = Read(train[0].path, cv::IMREAD_ANYCOLOR);
   const Shape shape = {first.channels() == 1 ? 1 : 3, first.rows, first.cols};

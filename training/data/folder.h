@@ -14,9 +14,11 @@ namespace csc {
 // Reads FOLDER/train/CLASS/* and FOLDER/test/CLASS/* in sorted order; the
 // classes are the folders of FOLDER/train. The first training picture decides
 // the size (others are resized to it) and whether all are read as grey or as
-// RGB. Files and folders whose name starts with a dot are skipped. Throws
-// Error for a missing folder, a class without pictures, a class that only the
-// test set has, and a file that is no picture, naming it.
+// RGB. Files and folders whose name starts with a dot are skipped, and with a
+// note so are files that are pictures neither by their extension nor by their
+// first bytes. Throws Error for a missing folder, a class without pictures, a
+// class that only the test set has, and a picture that cannot be read, naming
+// it.
 DataSet LoadFolder(const std::string& folder, Executor* executor);
 
 }  // namespace csc
