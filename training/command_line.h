@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <new>
@@ -33,6 +35,10 @@ inline std::string CommandText(int argc, char** argv) {
   return text;
 }
 
+// A line on standard error. Where that cannot be written, on a full disk say,
+// nothing else may come of it: neither fmt's exception nor another status.
+inline void PrintError(const std::string& line) { std::fputs((line + "\n").c_str(), stderr); }
+
 // Parses the command line and calls `body`, which returns the exit status.
 // Whatever is thrown becomes one line on stderr and the status 1, or 2 for a
 // wrong command line.
@@ -42,15 +48,20 @@ inline int RunProgram(CLI::App* app, int argc, char** argv, const std::function<
     app->parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app->exit(error);  // --help
-    fmt::print(stderr, "{}: {} (--help lists the options)\n", name, error.what());
+    PrintError(fmt::format("{}: {} (--help lists the options)", name, error.what()));
     return 2;
   }
   try {
-    return body();
+    const int status = body();
+    // What is left in the buffer would be lost without a word at exit.
+    if (std::fflush(stdout) == 0) return status;
+    const char* reason = std::strerror(errno);
+    PrintError(
+        fmt::format("{}: the result cannot be written to standard output: {}", name, reason));
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "{}: not enough memory\n", name);
+    PrintError(fmt::format("{}: not enough memory", name));
   } catch (const std::exception& error) {
-    fmt::print(stderr, "{}: {}\n", name, error.what());
+    PrintError(fmt::format("{}: {}", name, error.what()));
   }
   return 1;
 }

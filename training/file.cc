@@ -73,13 +73,18 @@ class Descriptor {
 
 void WriteFile(const std::string& path, const std::string& bytes) {
   const std::string temporary = path + ".tmp";
-  {
-    Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
-    file.Write(bytes);
-    file.Sync();
+  try {
+    {
+      Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+      file.Write(bytes);
+      file.Sync();
+    }
+    Require(std::rename(temporary.c_str(), path.c_str()) == 0, "{}: cannot be replaced: {}", path,
+            std::strerror(errno));
+  } catch (const Error&) {
+    unlink(temporary.c_str());  // half a file helps nobody, least of all on a full disk
+    throw;
   }
-  Require(std::rename(temporary.c_str(), path.c_str()) == 0, "{}: cannot be replaced: {}", path,
-          std::strerror(errno));
   // The new name itself lives in the folder.
   std::string folder = std::filesystem::path(path).parent_path().string();
   Descriptor(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY).Sync();

@@ -14,6 +14,13 @@ constexpr int kBarWidth = 24;
 constexpr double kBarInterval = 0.1;    // seconds between two redraws
 constexpr double kLineInterval = 30.0;  // between two lines within an epoch
 
+// That this cannot be written, on a full disk say, is no reason to end a
+// training: fmt::print would throw.
+void Print(const std::string& text) {
+  std::fputs(text.c_str(), stderr);
+  std::fflush(stderr);
+}
+
 std::string Position(const Trainer& trainer) {
   return fmt::format("epoch {}/{}", trainer.epoch() + 1, trainer.options().epochs);
 }
@@ -36,7 +43,7 @@ double Progress::ImagesPerSecond() const {
 
 void Progress::Clear() {
   // Back to the line's start and erase it.
-  if (bar_shown_) fmt::print(stderr, "\r\x1b[K");
+  if (bar_shown_) Print("\r\x1b[K");
   bar_shown_ = false;
 }
 
@@ -54,7 +61,7 @@ std::string Progress::TimeLeft(const Trainer& trainer) const {
 void Progress::Note(const std::string& text) {
   if (silent_) return;
   Clear();
-  fmt::print(stderr, "{}\n", text);
+  Print(text + "\n");
 }
 
 void Progress::Step(const Trainer& trainer, int64_t images) {
@@ -71,13 +78,12 @@ void Progress::Step(const Trainer& trainer, int64_t images) {
                   trainer.step(), trainer.num_steps(), trainer.epoch_loss(),
                   trainer.epoch_accuracy(), ImagesPerSecond(), TimeLeft(trainer));
   if (!terminal_) {
-    fmt::print(stderr, "{}, {}\n", Position(trainer), figures);
+    Print(fmt::format("{}, {}\n", Position(trainer), figures));
     return;
   }
   const int filled = static_cast<int>(kBarWidth * trainer.step() / trainer.num_steps());
-  fmt::print(stderr, "\r\x1b[K{} [{:<{}}] {}", Position(trainer), std::string(filled, '='),
-             kBarWidth, figures);
-  std::fflush(stderr);
+  Print(fmt::format("\r\x1b[K{} [{:<{}}] {}", Position(trainer), std::string(filled, '='),
+                    kBarWidth, figures));
   bar_shown_ = true;
 }
 

@@ -183,7 +183,7 @@ int RunTrainProgram(int argc, char** argv, Communicator* communicator) {
   try {
     AddOptions(argc, argv, &app, &command);
   } catch (const Error& error) {
-    fmt::print(stderr, "train: {}\n", error.what());
+    PrintError(fmt::format("train: {}", error.what()));
     return 1;
   }
   return RunProgram(&app, argc, argv, [&] { return Train(app, &command, communicator); });

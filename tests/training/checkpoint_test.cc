@@ -84,6 +84,7 @@ TEST(WriteFileTest, NamesAPlaceThatCannotBeWritten) {
   CSC_EXPECT_ERROR(WriteFile(folder / "no/such/file", "x"), "no/such/file");
   std::filesystem::create_directories(folder / "taken");
   CSC_EXPECT_ERROR(WriteFile(folder / "taken", "x"), "taken");
+  EXPECT_FALSE(std::filesystem::exists(folder / "taken.tmp"));
 }
 
 }  // namespace

@@ -5,12 +5,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 
 namespace csc::test {
 
 Ended RunCommand(const std::vector<std::string>& command, int signal, const std::string& marker) {
+  if (signal == 0) return RunCommand(command, Disturbance());
+  return RunCommand(command, {[signal](pid_t child) { kill(child, signal); }, marker});
+}
+
+Ended RunCommand(const std::vector<std::string>& command, const Disturbance& disturbance) {
+  using Clock = std::chrono::steady_clock;
+  const bool timed = disturbance.marker.empty();
+  const Clock::time_point when =
+      Clock::now() + std::chrono::microseconds(std::llround(1e6 * disturbance.seconds));
   int out[2];
   int err[2];
   if (pipe(out) != 0 || pipe(err) != 0) return {};
@@ -30,11 +43,17 @@ Ended RunCommand(const std::vector<std::string>& command, int signal, const std:
   close(out[1]);
   close(err[1]);
   Ended ended;
-  bool sent = signal == 0;
+  bool waiting = disturbance.act != nullptr;
+  // The time until the disturbance, rounded up to what poll knows.
+  const auto patience = [&] {
+    if (!waiting || !timed) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(when - Clock::now());
+    return static_cast<int>(std::max<int64_t>(left.count(), 0));
+  };
   pollfd files[] = {{out[0], POLLIN, 0}, {err[0], POLLIN, 0}};
   std::string* texts[] = {&ended.out, &ended.err};
   int open = 2;
-  while (open > 0 && poll(files, 2, -1) >= 0) {
+  while (open > 0 && poll(files, 2, patience()) >= 0) {
     for (int i = 0; i < 2; ++i) {
       if (files[i].revents == 0) continue;
       char buffer[4096];
@@ -47,9 +66,10 @@ Ended RunCommand(const std::vector<std::string>& command, int signal, const std:
       }
       texts[i]->append(buffer, n);
     }
-    if (!sent && ended.err.find(marker) != std::string::npos) {
-      kill(child, signal);
-      sent = true;
+    if (waiting &&
+        (timed ? Clock::now() >= when : ended.err.find(disturbance.marker) != std::string::npos)) {
+      disturbance.act(child);
+      waiting = false;
     }
   }
   int status = 0;

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,14 @@ struct Ended {
 // `signal` is not 0, it is sent as soon as standard error holds `marker`.
 Ended RunCommand(const std::vector<std::string>& command, int signal = 0,
                  const std::string& marker = "");
+
+// Something that is done to the program from outside, once.
+struct Disturbance {
+  std::function<void(pid_t)> act;
+  std::string marker;  // as soon as standard error holds this
+  double seconds = 0;  // or, without a marker, so long after the start
+};
+Ended RunCommand(const std::vector<std::string>& command, const Disturbance& disturbance);
 
 }  // namespace csc::test
 

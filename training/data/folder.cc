@@ -10,6 +10,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "solvers/error.h"
+#include "training/data/jpeg.h"
 
 namespace csc {
 
@@ -95,6 +96,7 @@ cv::Mat Read(const std::string& path, int flags) {
     reason = error.err;
   }
   Require(!image.empty(), "{}: {}", path, reason);
+  Require(!IsCutOffJpeg(path), "{}: a JPEG file that is cut off before its end", path);
   return image;
 }
 

@@ -1,11 +1,9 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "solvers/error.h"
+#include "training/file.h"
 #include "training/onnx/graph_builder.h"
 #include "training/onnx/onnx_file.h"
 #include "training/onnx/portable.h"
@@ -209,18 +207,10 @@ void WriteOnnx(const Network& network, const Shape& input, OnnxForm form, const 
   CheckNetwork(&checked);
   const onnx::ModelProto model = MakeModel(checked, input, form, labels);
 
-  // Beside the file and then renamed: a reader never meets half of it.
-  const std::string temporary = fmt::format("{}.{}.tmp", path, getpid());
-  std::ofstream file(temporary, std::ios::binary);
-  const bool written = model.SerializeToOstream(&file) && file.flush();
-  file.close();
-  if (!written || !file || std::rename(temporary.c_str(), path.c_str()) != 0) {
-    std::remove(temporary.c_str());
-    Fail(
-        "cannot write {}: is its folder there and writable, the disk not full, the model below 2 "
-        "GB?",
-        path);
-  }
+  std::string bytes;
+  Require(model.SerializeToString(&bytes), "{}: a model of 2 GB or more: ONNX cannot hold it",
+          path);
+  WriteFile(path, bytes);
 }
 
 }  // namespace csc

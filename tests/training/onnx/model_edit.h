@@ -9,11 +9,11 @@
 #include <cstring>
 #include <fstream>
 #include <functional>
-#include <iterator>
 #include <string>
 
 #include "solvers/error.h"
 #include "tests/training/onnx/test_networks.h"
+#include "training/file.h"
 #include "training/onnx/onnx_file.h"
 
 namespace csc {
@@ -25,12 +25,7 @@ inline std::string TemporaryPath(const std::string& name) {
   return testing::TempDir() + name + ".onnx";
 }
 
-inline std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-inline std::string WriteFile(const std::string& name, const std::string& bytes) {
+inline std::string WriteTemporary(const std::string& name, const std::string& bytes) {
   const std::string path = TemporaryPath(name);
   std::ofstream(path, std::ios::binary) << bytes;
   return path;
@@ -45,7 +40,7 @@ inline onnx::ModelProto Written(const TestNetwork& test, OnnxForm form) {
 }
 
 inline OnnxModel Read(const onnx::ModelProto& model) {
-  return ReadOnnx(WriteFile("changed", model.SerializeAsString()));
+  return ReadOnnx(WriteTemporary("changed", model.SerializeAsString()));
 }
 
 inline std::string ErrorOf(const std::function<void()>& action) {

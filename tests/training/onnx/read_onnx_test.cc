@@ -13,11 +13,12 @@ TEST(ReadOnnxTest, WhatIsNoModelIsRefusedByName) {
   EXPECT_NE(ErrorOf([] { ReadOnnx("/nowhere/model.onnx"); }).find("/nowhere/model.onnx"),
             std::string::npos);
   EXPECT_NE(ErrorOf([] { ReadOnnx(testing::TempDir()); }), "");
-  EXPECT_NE(ErrorOf([] { ReadOnnx(WriteFile("empty", "")); }).find("not an ONNX"),
+  EXPECT_NE(ErrorOf([] { ReadOnnx(WriteTemporary("empty", "")); }).find("not an ONNX"),
             std::string::npos);
-  EXPECT_NE(
-      ErrorOf([] { ReadOnnx(WriteFile("text", "# a text, not a model\n")); }).find("not an ONNX"),
-      std::string::npos);
+  EXPECT_NE(ErrorOf([] {
+              ReadOnnx(WriteTemporary("text", "# a text, not a model\n"));
+            }).find("not an ONNX"),
+            std::string::npos);
 }
 
 TEST(ReadOnnxTest, EveryFileCutShortIsRefused) {
@@ -25,7 +26,7 @@ TEST(ReadOnnxTest, EveryFileCutShortIsRefused) {
   for (OnnxForm form : {kFused, kLayered}) {
     const std::string bytes = Written(test, form).SerializeAsString();
     for (size_t size = 0; size < bytes.size(); ++size) {
-      EXPECT_NE(ErrorOf([&] { ReadOnnx(WriteFile("cut", bytes.substr(0, size))); }), "")
+      EXPECT_NE(ErrorOf([&] { ReadOnnx(WriteTemporary("cut", bytes.substr(0, size))); }), "")
           << "the first " << size << " of " << bytes.size() << " bytes";
     }
   }
@@ -42,7 +43,7 @@ TEST(ReadOnnxTest, DamagedFilesGiveErrorsOrModelsNeverCrashes) {
         const size_t at = static_cast<size_t>(random.Next(0, static_cast<float>(bytes.size())));
         damaged[at % bytes.size()] = static_cast<char>(random.Next(0, 256));
       }
-      ErrorOf([&] { ReadOnnx(WriteFile("damaged", damaged)); });
+      ErrorOf([&] { ReadOnnx(WriteTemporary("damaged", damaged)); });
     }
   }
 }
