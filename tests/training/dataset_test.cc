@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "solvers/error.h"
+#include "tests/training/temporary_folder.h"
+
 namespace csc::test {
 namespace {
 
