@@ -42,13 +42,13 @@ def convert(*arguments):
 
 
 def train(folder, model, *options):
-    """A short training of the project's own: 8 x 8 digits, 10 classes."""
+    """A short training of the project's own: 8 x 8 digits, 10 classes; with images enough that channels vary."""
     command = [
         program("training/train"),
         "--model",
         model,
         "--limit-train",
-        "48",
+        "480",
         "--limit-test",
         "10",
         "--batch-size",
