@@ -1,5 +1,6 @@
 #include "solvers/program/adjoint.h"
 
+#include <map>
 #include <optional>
 
 #include "solvers/error.h"
@@ -13,7 +14,8 @@ class Differentiator {
   Differentiator(Program* program, const AdjointOptions& options)
       : program_(*program),
         forward_(program->instructions()),  // a copy: program_ grows
-        contributions_(program->num_values()) {
+        contributions_(program->num_values()),
+        views_(program->num_values()) {
     for (const Instruction& i : forward_) {
       Require(i.op != Opcode::kFilterGradient && i.op != Opcode::kScalarGradient &&
                   i.op != Opcode::kChannelGradient,
@@ -69,8 +71,35 @@ class Differentiator {
     }
   }
 
+  // The gradients of a value's views make up its own, side by side: so views
+  // must tile their value, and the loss must depend on each of them.
+  void JoinViews(ValueId value) {
+    if (views_[value].empty()) return;
+    const int64_t channels = program_.shape(value).channels;
+    std::vector<ValueId> parts;
+    int64_t next = 0;
+    for (const auto& [first_channel, gradients] : views_[value]) {
+      const int64_t count = program_.shape(gradients[0].value).channels;
+      for (const Term& gradient : gradients) {
+        const int64_t found = program_.shape(gradient.value).channels;
+        Require(first_channel == next && found == count,
+                "gradients reach channels {} to {} of a value through a view: views that tile its "
+                "{} channels expected",
+                first_channel, first_channel + found - 1, channels);
+      }
+      parts.push_back(gradients.size() == 1 ? gradients[0].value : program_.Combine(gradients));
+      next += count;
+    }
+    Require(next == channels,
+            "gradients reach the first {} of {} channels of a value through its views: all "
+            "expected",
+            next, channels);
+    Contribute(value, {}, program_.Join(parts));
+  }
+
   // The summed gradient of `value`; nothing when the loss ignores it.
   std::optional<ValueId> Gradient(ValueId value) {
+    JoinViews(value);
     const std::vector<Term>& terms = contributions_[value];
     if (terms.empty()) return std::nullopt;
     const bool alias = terms.size() == 1 && terms[0].coefficient.IsOne();
@@ -190,6 +219,11 @@ class Differentiator {
         }
         return;
       }
+      case Opcode::kView:
+        if (needs_[i.terms[0].value]) {
+          views_[i.terms[0].value][i.first_channel].push_back({dy, {}});
+        }
+        return;
       case Opcode::kMaxPool:
         return Reshaping(Opcode::kMaxPoolAdjoint, i, {{dy, {}}, i.terms[0], {i.result, {}}});
       case Opcode::kAveragePool:
@@ -205,6 +239,8 @@ class Differentiator {
   const std::vector<Instruction> forward_;
   std::vector<bool> needs_;                       // by value: whether its gradient is wanted
   std::vector<std::vector<Term>> contributions_;  // by value
+  // By value and first channel: the gradients of its views.
+  std::vector<std::map<int64_t, std::vector<Term>>> views_;
 };
 
 }  // namespace

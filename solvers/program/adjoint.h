@@ -24,7 +24,8 @@ struct AdjointOptions {
 // loss with respect to all trainable parameters, and returns the values that
 // hold its gradients with respect to the inputs (-1 where an input does not
 // matter, or all -1 unless asked for). Gradients of a threshold count ReLU'(0)
-// as 0. Throws Error for a program that has been differentiated already.
+// as 0. Views of a value that matters must tile its channels. Throws Error for
+// a program that has been differentiated already.
 std::vector<ValueId> Differentiate(Program* program, const std::vector<Seed>& seeds,
                                    const AdjointOptions& options = {});
 

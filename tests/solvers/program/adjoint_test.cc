@@ -79,6 +79,29 @@ TEST_F(Adjoint, RefusesASecondDifferentiation) {
   EXPECT_THROW(Differentiate(&program_, {{y, gradient}}), Error);
 }
 
+TEST_F(Adjoint, RefusesViewsThatDoNotTileTheirValue) {
+  const auto refuse = [](const std::vector<std::pair<int, int>>& views, const char* expected) {
+    Program program;
+    const ValueId x = program.AddInput({4, 2, 2});
+    std::vector<Seed> seeds;
+    for (const auto& [first, channels] : views) {
+      const ValueId view = program.View(x, first, channels);
+      seeds.push_back({view, program.AddInput(program.shape(view))});
+    }
+    try {
+      Differentiate(&program, seeds, {true});
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr(expected));
+    }
+  };
+  refuse({{1, 3}}, "channels 1 to 3");
+  refuse({{0, 2}, {3, 1}}, "channels 3 to 3");
+  refuse({{0, 3}, {2, 2}}, "channels 2 to 3");
+  refuse({{0, 2}, {0, 4}}, "channels 0 to 1");
+  refuse({{0, 2}, {2, 1}}, "first 3 of 4");
+}
+
 TEST_F(Adjoint, OfTheProximalStepCostsAsManyConvolutionsAsTheStepAndItsGradients) {
   // One analysis and one synthesis forward; the same two backward, and two
   // filter gradients. The first synthesis of the adjoint is not made where x

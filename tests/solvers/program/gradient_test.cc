@@ -107,6 +107,24 @@ TEST(GradientOf, JoinOfValuesAndOfTheSameValueTwice) {
   });
 }
 
+TEST(GradientOf, ViewsThatTileAValueWithAndWithoutOtherUses) {
+  for (bool used_whole : {false, true}) {
+    CheckPrograms(10, [&](Random*, const Shape& shape, Program* program) {
+      const int filters = program->AddParameter("F", {2, shape.channels, 1, 1});
+      const ValueId x = program->AddInput(shape);
+      const ValueId y = program->AddInput(shape);
+      const ValueId whole = program->Join({program->Combine({{x, {}}, {y, {2}}}), y});
+      // Out of order, and one of them twice.
+      const ValueId upper = program->View(whole, shape.channels, shape.channels);
+      const ValueId lower = program->View(whole, 0, shape.channels);
+      const ValueId again = program->View(whole, 0, shape.channels);
+      program->MarkOutput(program->Analysis(lower, filters, {}));
+      program->MarkOutput(program->Combine({{upper, {-3}}, {again, {0.5}}}));
+      if (used_whole) program->MarkOutput(whole);
+    });
+  }
+}
+
 TEST(GradientOf, MaxPoolWithOverlappingWindows) {
   CheckPrograms(30, [](Random* random, const Shape& shape, Program* program) {
     const ValueId x = program->AddInput(shape);
