@@ -72,8 +72,15 @@ Dims SynthesisLike(LayerSpec layer, const std::vector<Dims>& parameters, const D
 ProgramLayer::ProgramLayer(const std::string& op, const cv::dnn::LayerParams& params)
     : AdapterLayer(op, op == "Synthesis" ? 2 : 1, params), is_network_(op == "Network") {
   network_.layers = ReadLayers(op, is_network_, params);
-  network_.parameters = ReadConstants();
-  for (Tensor& tensor : network_.parameters) tensor.data = {};
+  KeepSizes(ReadConstants());
+}
+
+void ProgramLayer::KeepSizes(const std::vector<Tensor>& constants) {
+  network_.parameters.clear();
+  for (const Tensor& constant : constants) {
+    network_.parameters.push_back({constant.dims, {}});
+    if (constant.data.size() == 1) network_.parameters.back().data = constant.data;
+  }
 }
 
 std::vector<Tensor> ProgramLayer::ReadConstants() const {
@@ -115,7 +122,9 @@ Program ProgramLayer::BuildFor(const std::vector<Dims>& inputs) const {
     parameters.push_back(program.AddParameter(names[i], network_.parameters[i].dims));
   }
   const ValueId x = program.AddInput(shape);
-  program.MarkOutput(BuildLayer(layer, parameters, x, &program));
+  BuildOptions options;
+  options.zero_step = HasZeroStep(layer, network_.parameters.data());
+  program.MarkOutput(BuildLayer(layer, parameters, x, &program, options));
   return program;
 }
 
@@ -126,9 +135,7 @@ int64_t ProgramLayer::FlopsFor(const std::vector<Dims>& inputs) const {
 std::string ProgramLayer::Prepare(const Engine& engine, const std::vector<Dims>& inputs) {
   executable_.reset();  // its memory may be needed
   std::vector<Tensor> constants = ReadConstants();
-  for (size_t i = 0; i < constants.size(); ++i) {
-    network_.parameters[i].dims = constants[i].dims;
-  }
+  KeepSizes(constants);
   const Program program = BuildFor(inputs);
   int64_t largest = 0;
   for (ValueId value = 0; value < program.num_values(); ++value) {

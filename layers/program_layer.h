@@ -30,12 +30,14 @@ class ProgramLayer : public AdapterLayer {
  private:
   // The constants of `blobs`, checked.
   std::vector<Tensor> ReadConstants() const;
+  void KeepSizes(const std::vector<Tensor>& constants);
   // The program for inputs of these sizes, batch aside.
   Program BuildFor(const std::vector<Dims>& inputs) const;
 
   const bool is_network_;  // csc.Network, else a single operator
   // With the sizes of the constants but without their values, which are read
-  // from `blobs` whenever an engine prepares.
+  // from `blobs` whenever an engine prepares. Single numbers are kept: a step
+  // of 0 makes a shorter program.
   Network network_;
   std::unique_ptr<Executable> executable_;
 };

@@ -28,14 +28,20 @@ void Score::Add(const float* logits, const int32_t* labels, int64_t batch, int64
 
 Evaluator::Evaluator(const Engine& engine, Executor* executor, const Network& network,
                      const Shape& input, int64_t batch_size)
-    : executor_(executor), input_(input), batch_size_(batch_size) {
-  const Program program = BuildProgram(network, input);
+    : engine_(engine), executor_(executor), input_(input), batch_size_(batch_size) {
+  Prepare(network);
+}
+
+void Evaluator::Prepare(const Network& network) {
+  executable_.reset();  // its memory may be needed
+  const Program program = BuildProgram(network, input_);
   const Shape& out = program.shape(program.outputs().at(0));
   Require(out.height == 1 && out.width == 1, "the network's output is {}: [classes, 1, 1] expected",
           ToString(out));
   classes_ = out.channels;
-  executable_ = engine.Prepare(program);
-  executable_->Reserve(batch_size, executor == nullptr ? 1 : executor->num_workers());
+  executable_ = engine_.Prepare(program);
+  executable_->Reserve(batch_size_, executor_ == nullptr ? 1 : executor_->num_workers());
+  zero_steps_ = ZeroSteps(network);
 }
 
 Evaluation Evaluator::Evaluate(const Network& network, const DataSet& data, const Images& images,
@@ -43,6 +49,7 @@ Evaluation Evaluator::Evaluate(const Network& network, const DataSet& data, cons
   Require(images.shape == input_, "images of {}: {} expected", ToString(images.shape),
           ToString(input_));
   Require(images.size() > 0, "no images to evaluate");
+  if (ZeroSteps(network) != zero_steps_) Prepare(network);
   executable_->SetParameters(FlattenParameters(network).data());
   std::vector<uint32_t> indices(images.size());
   std::iota(indices.begin(), indices.end(), 0u);

@@ -40,7 +40,8 @@ class Evaluator {
   Evaluator(const Engine& engine, Executor* executor, const Network& network, const Shape& input,
             int64_t batch_size);
 
-  // `network` has the structure given at construction, with any constants.
+  // `network` has the structure given at construction, with any constants. The
+  // engine prepares anew when a step has become 0 or ceased to be.
   // Gives up between two batches once `stop` returns true. Processes with a
   // communicator share the images and all get the sums; they cannot be stopped.
   Evaluation Evaluate(const Network& network, const DataSet& data, const Images& images,
@@ -48,11 +49,15 @@ class Evaluator {
                       Communicator* communicator = nullptr);
 
  private:
-  std::unique_ptr<Executable> executable_;
+  void Prepare(const Network& network);
+
+  const Engine& engine_;
   Executor* executor_;
   Shape input_;
   int64_t batch_size_;
-  int64_t classes_;
+  int64_t classes_ = 0;
+  std::vector<bool> zero_steps_;  // of the program prepared
+  std::unique_ptr<Executable> executable_;
 };
 
 }  // namespace csc

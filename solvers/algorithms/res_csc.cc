@@ -35,10 +35,12 @@ ValueId ResCsc(Program* program, ValueId x, const ResCscParameters& parameters,
   const Shape code = program->shape(h);
   Require(program->shape(shortcut) == code, "a shortcut of shape {} on a block whose code is {}",
           ToString(program->shape(shortcut)), ToString(code));
-  const ValueId synthesis =
-      program->Synthesis(shortcut, parameters.filters2, options.geometry2, code.height, code.width);
-  const ValueId corrected =
-      program->Combine({{h, {}}, {synthesis, StepOf(*program, parameters.step, 0, 1)}});
+  ValueId corrected = h;
+  if (!options.zero_step) {
+    const ValueId synthesis = program->Synthesis(shortcut, parameters.filters2, options.geometry2,
+                                                 code.height, code.width);
+    corrected = program->Combine({{h, {}}, {synthesis, StepOf(*program, parameters.step, 0, 1)}});
+  }
   const ValueId analysis2 = program->Analysis(corrected, parameters.filters2, options.geometry2);
 
   // y = S+_b2( a2 F2 (...) + s ): the scale acts on the analysis alone.

@@ -14,6 +14,7 @@ struct ResCscOptions {
   Geometry geometry2;         // of F2; stride 1
   bool pad_shortcut = false;  // subsample and append zero channels
   bool simplified = false;    // drop "+ s"
+  bool zero_step = false;     // c is 0: its term is left out
   bool normalise = false;     // batch statistics before a1 and a2
   double epsilon = 1e-5;
 };
@@ -24,7 +25,7 @@ struct ResCscParameters {
   int threshold1 = -1;  // [m] or [1]
   int filters2 = -1;    // [m, m, kh, kw]
   int threshold2 = -1;
-  int step = -1;  // c of Eq. 5 (-L there); 0 makes the block a ResNet block
+  int step = -1;  // c of Eq. 5 (-L there); 0 makes it a ResNet block
   int scale1 = -1;
   int scale2 = -1;
 };

@@ -46,6 +46,7 @@ ValueId BuildResCsc(const LayerSpec& layer, const std::vector<int>& p,
   res.simplified = layer.Int("simplified") != 0;
   res.normalise = options.normalise;
   res.epsilon = options.epsilon;
+  res.zero_step = options.zero_step;
   ResCscParameters parameters{p[0], p[1], p[2], p[3], p[4]};
   if (p.size() == 7) {
     parameters.scale1 = p[5];
@@ -75,6 +76,10 @@ ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters, V
     const int64_t w = dims[0][0];
     return LayeredThreshold(program, x, p[0], row(p[1], w),
                             p.size() == 3 ? row(p[2], w) : ChannelVector{},
+bool HasZeroStep(const LayerSpec& layer, const Tensor* parameters) {
+  return layer.op == "ResCsc" && parameters[4].data == std::vector<float>{0};
+}
+
                             Unrolled(layer, geometries[0], options));
   }
   if (op == "LayeredPursuit") {

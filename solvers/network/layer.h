@@ -34,7 +34,13 @@ struct BuildOptions {
   // after b) and stand for gamma, and -b for beta.
   bool normalise = false;
   double epsilon = 1e-5;
+  // The step of a ResCsc is 0 and stays 0: what it multiplies is left out.
+  bool zero_step = false;
 };
+
+// Whether these constants have a step of 0 that BuildLayer may count on, as a
+// ResNet block has. False where they come without values.
+bool HasZeroStep(const LayerSpec& layer, const Tensor* parameters);
 
 // Appends the layer to `program` and returns its output. `parameters` are the
 // numbers of its constants in the program, in order; their sizes must have

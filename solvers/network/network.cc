@@ -170,11 +170,21 @@ Program BuildProgram(const Network& network, const Shape& input) {
   }
   ValueId value = program.AddInput(input);
   ForEachLayer(network.layers, [&](const LayerSpec& layer, size_t first) {
+std::vector<bool> ZeroSteps(const Network& network) {
+  std::vector<bool> zero;
+  ForEachLayer(network.layers, [&](const LayerSpec& layer, size_t first) {
+    zero.push_back(HasZeroStep(layer, network.parameters.data() + first));
+  });
+  return zero;
+}
+
     std::vector<int> own;
     for (int i = 0; i < layer.num_parameters; ++i) {
       own.push_back(static_cast<int>(first) + i);
     }
-    value = BuildLayer(layer, own, value, &program);
+    BuildOptions options;
+    options.zero_step = HasZeroStep(layer, network.parameters.data() + first);
+    value = BuildLayer(layer, own, value, &program, options);
   });
   program.MarkOutput(value);
   return program;

@@ -40,7 +40,8 @@ void CheckNetwork(Network* network);
 Dims OutputDims(const Network& network, const Dims& input);
 
 // The network's program for inputs of shape [C, H, W]: one input, one output,
-// and one parameter for each constant, in order.
+// and one parameter for each constant, in order. It leaves out what steps of 0
+// multiply, so other constants fit it as long as their ZeroSteps are the same.
 Program BuildProgram(const Network& network, const Shape& input);
 
 // The constants of a network in the order of its program's flat array.
@@ -49,3 +50,6 @@ std::vector<float> FlattenParameters(const Network& network);
 }  // namespace csc
 
 #endif  // CSC_SOLVERS_NETWORK_NETWORK_H_
+// HasZeroStep of every layer.
+std::vector<bool> ZeroSteps(const Network& network);
+

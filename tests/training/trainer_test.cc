@@ -121,6 +121,27 @@ TEST_P(TrainerTest, EvaluationThatIsStoppedLeavesTheStateAlone) {
   ExpectSameState(trainer.Save(), before);
 }
 
+// A frozen network leaves out what a step of 0 multiplies, as long as it is 0.
+TEST_P(TrainerTest, AStepThatStartsAtZeroIsEvaluatedAsItHasBecome) {
+  TrainingOptions options = TinyOptions();
+  options.model = {};
+  options.model.model = "res_csc";
+  options.model.depth = 8;
+  options.model.width = 3;
+  options.model.step = 0;
+  options = ResolveOptions(options);
+  const DataSet data = DataOf(options);
+  Trainer trainer(options, data, engine(), nullptr);
+  while (!trainer.EpochTrained()) trainer.Step();
+  ASSERT_TRUE(trainer.EndEpoch());
+  const Network network = trainer.Frozen();
+  EXPECT_EQ(ZeroSteps(network), std::vector<bool>(network.layers.size(), false));
+  Evaluator afresh(engine(), nullptr, network, data.test.shape, data.test.size());
+  const Evaluation expected = afresh.Evaluate(network, data, data.test);
+  EXPECT_EQ(trainer.history()[0].test_loss, expected.loss);
+  EXPECT_EQ(trainer.history()[0].test_accuracy, expected.accuracy);
+}
+
 // Runs a training in a process of its own that kills itself when asked for the
 // `calls`-th time whether to stop; with `while_writing` it dies in the middle
 // of writing its next checkpoint instead.

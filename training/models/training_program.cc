@@ -88,6 +88,21 @@ int64_t TrainingProgram::statistics_size() const {
   return size;
 }
 
+namespace {
+
+// A ResNet block: its step is 0 and not trained.
+bool HasZeroStepForGood(const Model& model, const ModelLayer& layer) {
+  std::vector<Tensor> constants;
+  for (int i = 0; i < layer.count; ++i) {
+    const ModelParameter& p = model.parameters[layer.first + i];
+    constants.push_back({p.dims, {}});
+    if (p.role == Role::kStep && !p.trainable) constants.back().data = {float(p.constant)};
+  }
+  return HasZeroStep(layer.spec, constants.data());
+}
+
+}  // namespace
+
 TrainingProgram BuildTrainingProgram(const Model& model, double label_smoothing) {
   TrainingProgram training;
   Program& program = training.program;
@@ -100,7 +115,8 @@ TrainingProgram BuildTrainingProgram(const Model& model, double label_smoothing)
     std::vector<int> own;
     for (int i = 0; i < layer.count; ++i) own.push_back(layer.first + i);
     const size_t before = program.instructions().size();
-    value = BuildLayer(layer.spec, own, value, &program, {layer.normalise, kEpsilon});
+    value = BuildLayer(layer.spec, own, value, &program,
+                       {layer.normalise, kEpsilon, HasZeroStepForGood(model, layer)});
     for (size_t i = before; i < program.instructions().size(); ++i) {
       const Instruction& instruction = program.instructions()[i];
       if (instruction.op != Opcode::kMoments) continue;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "solvers/program/cost.h"
 #include "tests/solvers/compare.h"
 #include "tests/solvers/random.h"
 #include "tests/solvers/random_layer.h"
@@ -161,6 +162,18 @@ TEST(Network, NamesTheLayerThatIsWrong) {
 }
 
 TEST(Network, IsLeftAsItWasWhenItIsRefused) {
+TEST(Network, LeavesOutWhatAStepOfZeroMultiplies) {
+  Random random(1);
+  LayerCase block = RandomLayer(&random, "ResCsc", {3, 6, 6});
+  block.parameters[4] = {{1}, {-0.5f}};
+  Network network = NetworkOf({block, RandomLayer(&random, "GlobalAveragePool", {3, 2, 2})});
+  EXPECT_EQ(ZeroSteps(network), (std::vector<bool>{false, false}));
+  EXPECT_EQ(CostOf(BuildProgram(network, {3, 6, 6})).convolutions, 3);
+  network.parameters[4].data[0] = 0;
+  EXPECT_EQ(ZeroSteps(network), (std::vector<bool>{true, false}));
+  EXPECT_EQ(CostOf(BuildProgram(network, {3, 6, 6})).convolutions, 2);
+}
+
   Random random(1);
   LayerCase layer = RandomLayer(&random, "LayeredThreshold", {2, 6, 6});
   layer.parameters[1].data[0] = std::numeric_limits<float>::infinity();

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The trained models of the repository do what their table says.
+set -euo pipefail
+evaluate=$(realpath "$1") classify=$(realpath "$2") digits=$(realpath "$3") cifar10=$(realpath "$4")
+readme=$(realpath "$5") picture=$(realpath "$6")
+cd "$TEST_TMPDIR"
+fail() { echo "$*" >&2; exit 1; }
+# expect MODEL DATA: the accuracy in the table's row of the model, in percent.
+expect() {
+  stated=$(sed -n "s/^| \`$(basename "$1")\` .* \([0-9.]*\) % .*/\1/p" "$readme")
+  found=$("$evaluate" "$1" --data "$2" |
+    /usr/bin/python3 -c 'import json, sys; print("%.2f" % (100 * json.load(sys.stdin)["test_accuracy"]))')
+  echo "$1: $found % found, $stated % stated"
+  # Another machine may round an image or two to the other side.
+  /usr/bin/python3 -c "assert abs($found - $stated) <= 0.3"
+}
+expect "$digits" digits
+"$classify" "$cifar10" "$picture" --top 10 > answer
+for label in airplane automobile bird cat deer dog frog horse ship truck; do
+  grep -q "$label" answer || { cat answer; fail "$label is not among the answers"; }
+done
+if [ -n "${CSC_CIFAR10_JPEG:-}" ]; then
+  expect "$cifar10" "folder:$CSC_CIFAR10_JPEG"
+else
+  echo "the accuracy on CIFAR-10 (JPEG) is checked where CSC_CIFAR10_JPEG names its folder"
+fi
