@@ -1,7 +1,7 @@
 // The program each layer stands for.
 
+#include "solvers/algorithms/joint_pursuit.h"
 #include "solvers/algorithms/layered.h"
-#include "solvers/algorithms/ml_csc.h"
 #include "solvers/algorithms/msd_csc.h"
 #include "solvers/algorithms/res_csc.h"
 #include "solvers/algorithms/unrolled.h"
@@ -55,7 +55,30 @@ ValueId BuildResCsc(const LayerSpec& layer, const std::vector<int>& p,
   return ResCsc(program, x, parameters, res);
 }
 
+// MlCsc, whose contract knows no scales, and DenseCsc.
+ValueId BuildJointPursuit(const LayerSpec& layer, const std::vector<int>& p,
+                          const std::vector<Geometry>& geometries, ValueId x, Program* program,
+                          const BuildOptions& options) {
+  JointOptions joint;
+  joint.unfolding = static_cast<int>(layer.Int("unfolding"));
+  joint.algorithm = ParseAlgorithm(layer.String("algorithm"));
+  joint.dense = layer.op == "DenseCsc";
+  joint.normalise = joint.dense && options.normalise;
+  joint.epsilon = options.epsilon;
+  const int per_layer = ConstantsPerLayer(layer);
+  std::vector<JointLayer> layers;
+  for (size_t i = 0; i < geometries.size(); ++i) {
+    const int* own = p.data() + per_layer * i;
+    layers.push_back({{own[0], own[1], own[2], per_layer == 4 ? own[3] : -1}, geometries[i]});
+  }
+  return JointPursuit(program, x, layers, joint);
+}
+
 }  // namespace
+
+bool HasZeroStep(const LayerSpec& layer, const Tensor* parameters) {
+  return layer.op == "ResCsc" && parameters[4].data == std::vector<float>{0};
+}
 
 ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters, ValueId x,
                    Program* program, const BuildOptions& options) {
@@ -76,10 +99,6 @@ ValueId BuildLayer(const LayerSpec& layer, const std::vector<int>& parameters, V
     const int64_t w = dims[0][0];
     return LayeredThreshold(program, x, p[0], row(p[1], w),
                             p.size() == 3 ? row(p[2], w) : ChannelVector{},
-bool HasZeroStep(const LayerSpec& layer, const Tensor* parameters) {
-  return layer.op == "ResCsc" && parameters[4].data == std::vector<float>{0};
-}
-
                             Unrolled(layer, geometries[0], options));
   }
   if (op == "LayeredPursuit") {
@@ -96,13 +115,8 @@ bool HasZeroStep(const LayerSpec& layer, const Tensor* parameters) {
   if (op == "ResCsc") {
     return BuildResCsc(layer, p, geometries, x, program, options);
   }
-  if (op == "MlCsc") {
-    std::vector<MlCscLayer> layers;
-    for (size_t i = 0; i < geometries.size(); ++i) {
-      layers.push_back({p[3 * i], p[3 * i + 1], p[3 * i + 2], geometries[i]});
-    }
-    return MlCsc(program, x, layers, static_cast<int>(layer.Int("unfolding")),
-                 ParseAlgorithm(layer.String("algorithm")));
+  if (op == "MlCsc" || op == "DenseCsc") {
+    return BuildJointPursuit(layer, p, geometries, x, program, options);
   }
   if (op == "MaxPool") return program->MaxPool(x, PoolGeometry(layer));
   if (op == "GlobalAveragePool") {

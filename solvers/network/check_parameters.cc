@@ -28,11 +28,10 @@ std::vector<std::string> ParameterNames(const LayerSpec& layer) {
     return names;
   }
   std::vector<std::string> names;
-  if (op == "MlCsc") {
+  if (layer.Has("layers")) {
     for (int i = 1; i <= layer.Int("layers"); ++i) {
-      names.push_back(fmt::format("F_{}", i));
-      names.push_back(fmt::format("b_{}", i));
-      names.push_back(fmt::format("c_{}", i));
+      for (const char* name : {"F", "b", "c", "a"}) names.push_back(fmt::format("{}_{}", name, i));
+      if (ConstantsPerLayer(layer) == 3) names.pop_back();
     }
   }
   return names;
@@ -164,6 +163,26 @@ void CheckMlCsc(const LayerSpec& layer, Checker* check) {
   }
 }
 
+void CheckDenseCsc(const LayerSpec& layer, Checker* check) {
+  const int per_layer = ConstantsPerLayer(layer);
+  int64_t below = -1;
+  for (int64_t l = 0; l < layer.Int("layers"); ++l) {
+    const int64_t first = per_layer * l;
+    check->Odd(first);
+    const Dims f = check->at(first).dims;
+    Require(below < 0 || f[1] == below,
+            "F_{} has sizes {}: {} input channels, those that layer {} reads and gives, expected",
+            l + 1, ToString(f), below, l);
+    below = f[1] + f[0];
+    check->OneOrRows(first + 1, below);
+    check->Steps(first + 2);
+    if (per_layer == 4) {
+      check->OneOrRows(first + 3, below);
+      check->MoreThanOne(first + 3, below);
+    }
+  }
+}
+
 void CheckResCsc(const LayerSpec& layer, Checker* check) {
   check->Odd(0);
   check->Odd(2);
@@ -227,6 +246,8 @@ void CheckParameters(const LayerSpec& layer, std::vector<Tensor>* parameters) {
     CheckResCsc(layer, &check);
   } else if (op == "MlCsc") {
     CheckMlCsc(layer, &check);
+  } else if (op == "DenseCsc") {
+    CheckDenseCsc(layer, &check);
   } else if (op == "Gemm") {
     const Dims& w = check.at(0).dims;
     Require(w.size() == 4, "W has sizes {}: [K, C, H, W] expected", ToString(w));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -14,7 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr char kFormat[] = "csc-network";
-constexpr int kVersion = 1;
+constexpr int kNewestVersion = 2;
 
 std::string Where(size_t index, const std::string& op) {
   return fmt::format("layer {} ({})", index, op);
@@ -78,7 +79,9 @@ void ForEachLayer(const std::vector<LayerSpec>& layers, const Body& body) {
 
 std::string WriteSpec(const std::vector<LayerSpec>& layers) {
   Json list = Json::array();
+  int version = 1;
   for (const LayerSpec& layer : layers) {
+    version = std::max(version, FindOperator(layer.op).spec_version);
     Json json;
     json["op"] = layer.op;
     json["parameters"] = layer.num_parameters;
@@ -89,7 +92,7 @@ std::string WriteSpec(const std::vector<LayerSpec>& layers) {
   }
   Json spec;
   spec["format"] = kFormat;
-  spec["version"] = kVersion;
+  spec["version"] = version;
   spec["layers"] = std::move(list);
   return spec.dump();
 }
@@ -102,11 +105,12 @@ std::vector<LayerSpec> ReadSpec(const std::string& spec) {
           "attribute spec has format {}: \"{}\" expected",
           json.contains("format") ? json["format"].dump() : "missing", kFormat);
   Require(json.contains("version") && json["version"].is_number_integer(),
-          "attribute spec has no version: {} expected", kVersion);
-  Require(json["version"].get<int64_t>() == kVersion,
-          "attribute spec has version {}: this library reads version {}; a "
+          "attribute spec has no version: 1 to {} expected", kNewestVersion);
+  const auto version = json["version"].get<int64_t>();
+  Require(1 <= version && version <= kNewestVersion,
+          "attribute spec has version {}: this library reads versions 1 to {}; a "
           "newer one may read it",
-          json["version"].dump(), kVersion);
+          json["version"].dump(), kNewestVersion);
   for (const auto& [name, value] : json.items()) {
     Require(name == "format" || name == "version" || name == "layers",
             "attribute spec has \"{}\": only format, version and layers "
@@ -124,6 +128,9 @@ std::vector<LayerSpec> ReadSpec(const std::string& spec) {
     try {
       layers.push_back(LayerFromJson(layer));
       Require(op != "Lasso", "a converged Lasso cannot be part of a network");
+      const int since = FindOperator(op).spec_version;
+      Require(since <= version,
+              "the spec has version {}: {} expected, the first with this operator", version, since);
     } catch (const Error& error) {
       Fail("attribute spec, {}: {}", Where(i, op), error.what());
     }
@@ -163,13 +170,6 @@ Dims OutputDims(const Network& network, const Dims& input) {
   return dims;
 }
 
-Program BuildProgram(const Network& network, const Shape& input) {
-  Program program;
-  for (size_t i = 0; i < network.parameters.size(); ++i) {
-    program.AddParameter(fmt::format("p{}", i), network.parameters[i].dims);
-  }
-  ValueId value = program.AddInput(input);
-  ForEachLayer(network.layers, [&](const LayerSpec& layer, size_t first) {
 std::vector<bool> ZeroSteps(const Network& network) {
   std::vector<bool> zero;
   ForEachLayer(network.layers, [&](const LayerSpec& layer, size_t first) {
@@ -178,6 +178,13 @@ std::vector<bool> ZeroSteps(const Network& network) {
   return zero;
 }
 
+Program BuildProgram(const Network& network, const Shape& input) {
+  Program program;
+  for (size_t i = 0; i < network.parameters.size(); ++i) {
+    program.AddParameter(fmt::format("p{}", i), network.parameters[i].dims);
+  }
+  ValueId value = program.AddInput(input);
+  ForEachLayer(network.layers, [&](const LayerSpec& layer, size_t first) {
     std::vector<int> own;
     for (int i = 0; i < layer.num_parameters; ++i) {
       own.push_back(static_cast<int>(first) + i);

@@ -26,6 +26,16 @@ struct Network {
 //     {"op": "MsdCsc", "parameters": 4, "dilations": [2, 2], ...}, ...]}
 //
 // with each layer's operator, the number of its constants and its attributes.
+// The version is the oldest that knows all of its layers: version 2 added
+//
+// DenseCsc, the joint pursuit of the layers of a dense block. Constants F_1, b_1,
+// c_1 [, a_1], F_2, ... of L layers, with F_i [w_i, n_{i-1}, kh, kw] of odd
+// kernels, n_0 the input's channels, n_i = n_{i-1} + w_i; b_i [1], [n_i] or
+// [unfolding + 1, n_i], c_i [1] or [unfolding + 1], a_i [n_i] or [unfolding + 1,
+// n_i], for all layers or for none. Attributes: `layers` = L (required),
+// `layer_dilations` (L ints, ones), `unfolding` = 0, `algorithm` = "ista". It is
+// MlCsc with A_i g = [g ; F_i g] in place of F_i, pads that keep the size, and
+// the scales a_i: see solvers/algorithms/joint_pursuit.h.
 std::string WriteSpec(const std::vector<LayerSpec>& layers);
 
 // Throws Error naming the layer and what is wrong: no JSON, another format, a
@@ -39,6 +49,9 @@ void CheckNetwork(Network* network);
 // OutputDims of the whole network.
 Dims OutputDims(const Network& network, const Dims& input);
 
+// HasZeroStep of every layer.
+std::vector<bool> ZeroSteps(const Network& network);
+
 // The network's program for inputs of shape [C, H, W]: one input, one output,
 // and one parameter for each constant, in order. It leaves out what steps of 0
 // multiply, so other constants fit it as long as their ZeroSteps are the same.
@@ -50,6 +63,3 @@ std::vector<float> FlattenParameters(const Network& network);
 }  // namespace csc
 
 #endif  // CSC_SOLVERS_NETWORK_NETWORK_H_
-// HasZeroStep of every layer.
-std::vector<bool> ZeroSteps(const Network& network);
-

@@ -17,7 +17,7 @@ using Ints = std::vector<int64_t>;
 // ---- the table ----
 
 constexpr double kMaxUnfolding = 1000;
-constexpr int kManyParameters = 3000;  // 1000 layers of MlCsc
+constexpr int kMaxLayers = 1000;  // pursued together
 
 AttributeSchema IntAttribute(const std::string& name, int64_t value, double min, double max) {
   AttributeSchema a{name, "", AttributeType::kInt, value};
@@ -84,43 +84,51 @@ std::vector<AttributeSchema> WithGeometry(std::vector<AttributeSchema> more) {
 
 std::vector<OperatorSchema> MakeTable() {
   return {
-      {"SoftThreshold", "csc", 1, 1, {Nonnegative(0)}},
-      {"LayeredThreshold", "csc", 2, 2, WithGeometry({Nonnegative(1)})},
-      {"LayeredPursuit", "csc", 3, 3,
+      {"SoftThreshold", kCscDomain, 1, 1, {Nonnegative(0)}},
+      {"LayeredThreshold", kCscDomain, 2, 2, WithGeometry({Nonnegative(1)})},
+      {"LayeredPursuit", kCscDomain, 3, 3,
        WithGeometry({Nonnegative(1), Unfolding(), AlgorithmChoice("ista")})},
-      {"Synthesis", "csc", 1, 1,
+      {"Synthesis", kCscDomain, 1, 1,
        WithGeometry({Optional(IntsAttribute("output_size", "", {}, 1, double{1 << 30}, {2}))})},
-      {"Lasso", "csc", 2, 2,
+      {"Lasso", kCscDomain, 2, 2,
        WithGeometry({AlgorithmChoice("fista"), IntAttribute("max_iterations", 100, 1, 100000),
                      FloatAttribute("tolerance", 1e-4), Nonnegative(0),
                      FloatAttribute("step", 0)})},
-      {"MsdCsc", "csc", 3, 4,
+      {"MsdCsc", kCscDomain, 3, 4,
        WithGeometry(
            {Unfolding(), AlgorithmChoice("ista"), IntAttribute("threshold_identity", 1, 0, 1)})},
       {"ResCsc",
-       "csc",
+       kCscDomain,
        5,
        7,
        {IntsAttribute("strides", "stride", {1, 1}, 1, 1024, {2}),
         ChoiceAttribute("shortcut", "identity", {"identity", "pad"}),
         IntAttribute("simplified", 0, 0, 1)}},
       {"MlCsc",
-       "csc",
+       kCscDomain,
        3,
-       kManyParameters,
-       {Required(IntAttribute("layers", 0, 1, kManyParameters / 3)),
+       3 * kMaxLayers,
+       {Required(IntAttribute("layers", 0, 1, kMaxLayers)),
         Optional(IntsAttribute("layer_strides", "", {}, 1, 1024, {})),
         Optional(IntsAttribute("layer_dilations", "", {}, 1, 1024, {})),
         Required(IntsAttribute("layer_pads", "", {}, 0, 16384, {})), Unfolding(),
         AlgorithmChoice("ista")}},
+      {"DenseCsc",
+       kSpecDomain,
+       3,
+       4 * kMaxLayers,
+       {Required(IntAttribute("layers", 0, 1, kMaxLayers)),
+        Optional(IntsAttribute("layer_dilations", "", {}, 1, 1024, {})), Unfolding(),
+        AlgorithmChoice("ista")},
+       /*spec_version=*/2},
       {"MaxPool",
-       "",
+       kStandardDomain,
        0,
        0,
        {Required(IntsAttribute("kernel_shape", "kernel_size", {}, 1, 255, {2})),
         IntsAttribute("strides", "stride", {1, 1}, 1, 1024, {2})}},
-      {"GlobalAveragePool", "", 0, 0, {}},
-      {"Gemm", "", 2, 2, {}},
+      {"GlobalAveragePool", kStandardDomain, 0, 0, {}},
+      {"Gemm", kStandardDomain, 2, 2, {}},
   };
 }
 
@@ -232,6 +240,28 @@ std::string KnownNames(const OperatorSchema& schema) {
   return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
 }
 
+void CheckNumParameters(const OperatorSchema& schema, const LayerSpec& layer) {
+  std::vector<int> allowed;
+  const char* why = "";
+  if (layer.Has("layers")) {
+    const int layers = static_cast<int>(layer.Int("layers"));
+    allowed = {3 * layers};
+    if (layer.op == "DenseCsc") {
+      allowed.push_back(4 * layers);
+      why = " (a scale a for every layer or for none)";
+    }
+  } else if (layer.op == "ResCsc") {
+    allowed = {5, 7};
+    why = " (a1 and a2 come both or not at all)";
+  } else {
+    for (int n = schema.min_parameters; n <= schema.max_parameters; ++n) allowed.push_back(n);
+  }
+  const int found = layer.num_parameters;
+  Require(std::find(allowed.begin(), allowed.end(), found) != allowed.end(),
+          "{} constant inputs (blobs) found: {}{} expected", found,
+          fmt::format("{}", fmt::join(allowed, " or ")), why);
+}
+
 }  // namespace
 
 const std::vector<OperatorSchema>& AllOperators() {
@@ -259,6 +289,10 @@ const std::string& LayerSpec::String(const std::string& name) const {
 }
 const std::vector<int64_t>& LayerSpec::Ints(const std::string& name) const {
   return std::get<std::vector<int64_t>>(attributes.at(name));
+}
+
+int ConstantsPerLayer(const LayerSpec& layer) {
+  return layer.num_parameters / static_cast<int>(layer.Int("layers"));
 }
 
 LayerSpec MakeLayerSpec(const std::string& op,
@@ -290,23 +324,14 @@ LayerSpec MakeLayerSpec(const std::string& op,
   layer.attributes.erase("auto_pad");
   layer.attributes.erase("group");
 
-  int min = schema.min_parameters;
-  int max = schema.max_parameters;
-  if (op == "MlCsc") min = max = static_cast<int>(3 * layer.Int("layers"));
-  const bool one_of_two = op == "ResCsc" && num_parameters == 6;
-  Require(min <= num_parameters && num_parameters <= max && !one_of_two,
-          "{} constant inputs (blobs) found: {}{} expected", num_parameters, min,
-          op == "ResCsc" ? " or 7 (a1 and a2 come both or not at all)"
-          : max > min    ? fmt::format(" to {}", max)
-                         : "");
-  if (op == "MlCsc") {
+  CheckNumParameters(schema, layer);
+  for (const AttributeSchema& a : schema.attributes) {
+    if (a.name.rfind("layer_", 0) != 0) continue;
     const size_t depth = layer.Int("layers");
-    for (const char* name : {"layer_strides", "layer_dilations", "layer_pads"}) {
-      if (!layer.Has(name)) layer.attributes[name] = Ints(depth, 1);
-      Require(layer.Ints(name).size() == depth,
-              "attribute {} is {}: {} entries, one a layer, expected", name,
-              ToString(layer.Ints(name)), depth);
-    }
+    if (!layer.Has(a.name)) layer.attributes[a.name] = Ints(depth, 1);
+    Require(layer.Ints(a.name).size() == depth,
+            "attribute {} is {}: {} entries, one a layer, expected", a.name,
+            ToString(layer.Ints(a.name)), depth);
   }
   return layer;
 }
@@ -337,16 +362,16 @@ Geometry ConvolutionGeometry(const LayerSpec& layer, const Dims& filter_dims) {
   return geometry;
 }
 
-Geometry MlCscGeometry(const LayerSpec& layer, size_t index, const Dims& filter_dims) {
+// Of one of the layers that are pursued together; a dense block keeps its size.
+Geometry PursuedGeometry(const LayerSpec& layer, size_t index, const Dims& filter_dims) {
   const auto both = [&](const char* name) {
     const int64_t value = layer.Ints(name)[index];
     return std::array<int64_t, 2>{value, value};
   };
+  const std::array<int64_t, 2> kernel = {filter_dims.at(2), filter_dims.at(3)};
+  if (layer.op == "DenseCsc") return SamePadded(kernel, {1, 1}, both("layer_dilations"));
   const int64_t pad = layer.Ints("layer_pads")[index];
-  return {{filter_dims.at(2), filter_dims.at(3)},
-          both("layer_strides"),
-          both("layer_dilations"),
-          {pad, pad, pad, pad}};
+  return {kernel, both("layer_strides"), both("layer_dilations"), {pad, pad, pad, pad}};
 }
 
 }  // namespace
@@ -360,9 +385,9 @@ std::vector<Geometry> LayerGeometries(const LayerSpec& layer, const std::vector<
             SamePadded({f2.at(2), f2.at(3)})};
   }
   std::vector<Geometry> geometries;
-  if (layer.op == "MlCsc") {
+  if (layer.Has("layers")) {
     for (int64_t i = 0; i < layer.Int("layers"); ++i) {
-      geometries.push_back(MlCscGeometry(layer, i, parameters.at(3 * i)));
+      geometries.push_back(PursuedGeometry(layer, i, parameters.at(ConstantsPerLayer(layer) * i)));
     }
   } else if (layer.Has("dilations")) {
     geometries.push_back(ConvolutionGeometry(layer, parameters.at(0)));

@@ -36,16 +36,24 @@ struct AttributeSchema {
   std::vector<size_t> allowed_lengths;  // lists only
 };
 
+// Where operators are known. Those of kSpecDomain are this project's own: they
+// appear in the spec of a csc.Network, never as nodes.
+inline constexpr char kCscDomain[] = "csc";
+inline constexpr char kStandardDomain[] = "";
+inline constexpr char kSpecDomain[] = "csc.Network";
+
 struct OperatorSchema {
   std::string name;    // "MsdCsc"; OpenCV's type is "csc.MsdCsc"
-  std::string domain;  // "csc", or "" for the standard operators in networks
+  std::string domain;  // one of the three above
   int min_parameters;  // constants after x
   int max_parameters;
   std::vector<AttributeSchema> attributes;
+  int spec_version = 1;  // the first version of the network spec that has it
 };
 
 // All operators a model file or a network spec may name: those of the contract
-// but Network itself, and the standard MaxPool, GlobalAveragePool and Gemm.
+// but Network itself, the standard MaxPool, GlobalAveragePool and Gemm, and
+// DenseCsc, which only specs have.
 const std::vector<OperatorSchema>& AllOperators();
 
 // The operator `name`; throws Error when there is none.
@@ -66,6 +74,10 @@ struct LayerSpec {
   const std::vector<int64_t>& Ints(const std::string& name) const;
 };
 
+// Constants of each of the layers that MlCsc or DenseCsc pursues together: F, b,
+// c and, where DenseCsc has scales, a.
+int ConstantsPerLayer(const LayerSpec& layer);
+
 // Checks names, types and ranges, resolves OpenCV's spellings and fills in
 // defaults. Throws Error naming the attribute, the value found and what was
 // expected; also for a wrong number of constants, an attribute given twice,
@@ -75,7 +87,7 @@ LayerSpec MakeLayerSpec(const std::string& op,
                         int num_parameters);
 
 // The geometries of a layer's filters, in order: one for most operators, two
-// for ResCsc, `layers` for MlCsc, none without filters. `parameters` are the
+// for ResCsc, `layers` for MlCsc and DenseCsc, none without filters. `parameters` are the
 // sizes of its constants (those of filters suffice for one-filter layers).
 // Pads left out are "same". Throws Error for a kernel_shape that disagrees.
 std::vector<Geometry> LayerGeometries(const LayerSpec& layer, const std::vector<Dims>& parameters);

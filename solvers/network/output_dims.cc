@@ -107,6 +107,11 @@ Dims Unchecked(const LayerSpec& layer, const std::vector<Dims>& parameters, cons
     }
     return out;
   }
+  if (op == "DenseCsc") {
+    RequireChannels(in, parameters.at(0)[1], "F_1");
+    const Dims& deepest = parameters.at(parameters.size() - ConstantsPerLayer(layer));
+    return {in[0], deepest[1] + deepest[0], in[2], in[3]};
+  }
   if (op == "MaxPool") {
     const auto& kernel = layer.Ints("kernel_shape");
     const auto& strides = layer.Ints("strides");

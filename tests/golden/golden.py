@@ -219,6 +219,38 @@ def ml_csc(x, p, a):
     return g[layers]
 
 
+def dense_csc(x, p, a):
+    """The layers of a dense block, pursued together; a dictionary's analysis is [g ; F g]."""
+    layers, u = a["layers"], a.get("unfolding", 0)
+    own = [p[i * len(p) // layers:(i + 1) * len(p) // layers] for i in range(layers)]
+    dictionaries = [Dictionary(own[i][0], *x.shape[1:], dilations=(a.get("layer_dilations", [1] * layers)[i],) * 2)
+                    for i in range(layers)]
+
+    def analyse(i, g):
+        return np.concatenate([g, dictionaries[i].analyse(g)])
+
+    def synthesise(i, code):
+        channels = own[i][0].shape[1]
+        return code[:channels] + dictionaries[i].synthesise(code[channels:])
+
+    def prox(i, z, k):
+        scale = per_channel(row(own[i][3], k, u)) if len(own[i]) == 4 else 1
+        return soft_plus(scale * z, per_channel(row(own[i][1], k, u)))
+
+    g = [x]
+    for i in range(layers):
+        g.append(prox(i, step(own[i][2], 0) * analyse(i, g[i]), 0))
+    previous = g[layers]
+    for k, factor in enumerate(momentum(a.get("algorithm", "ista"), u), start=1):
+        estimate = [None] * layers + [g[layers] + factor * (g[layers] - previous)]
+        previous = g[layers]
+        for i in range(layers - 1, -1, -1):
+            estimate[i] = synthesise(i, estimate[i + 1])
+        for i in range(layers):
+            g[i + 1] = prox(i, estimate[i + 1] - step(own[i][2], k) * analyse(i, estimate[i] - g[i]), k)
+    return g[layers]
+
+
 def synthesis(g, p, a):
     filters = p[0]
     if "output_size" in a:
@@ -282,6 +314,7 @@ OPERATORS = {
     "MsdCsc": msd_csc,
     "ResCsc": res_csc,
     "MlCsc": ml_csc,
+    "DenseCsc": dense_csc,
     "Synthesis": synthesis,
     "Lasso": lasso,
 }
@@ -365,6 +398,14 @@ def make_cases():
     add("lasso_strided", "Lasso", r.image(2, 2, 6, 6), [r.filters(4, 2, 3, 3), c(0.25)], strides=[2, 2])
     add("lasso_per_channel_nonnegative", "Lasso", r.image(2, 2, 5, 4), [r.filters(2, 2, 3, 3), c(0.125, 0.375)],
         nonnegative=1)
+
+    block = [r.filters(3, 2, 3, 3), r.thresholds(5) / 4, c(0.25), r.filters(2, 5, 3, 1), c(0.03125), c(0.1875)]
+    add("dense_first_estimate", "DenseCsc", x, block, layers=2)
+    add("dense_two_layers", "DenseCsc", x, block, layers=2, layer_dilations=[1, 2], unfolding=2)
+    scaled = [r.filters(2, 2, 3, 3), r.thresholds(4, 4) / 4, c(0.5, 0.25, 0.1875, 0.125), r.scales(4, 4),
+              r.filters(1, 4, 3, 3), r.thresholds(5) / 4, c(0.25), r.scales(5),
+              r.filters(2, 5, 1, 3), r.thresholds(7) / 8, c(0.1875, 0.25, 0.125, 0.25), r.scales(4, 7)]
+    add("dense_rows", "DenseCsc", x, scaled, layers=3, layer_dilations=[2, 1, 3], unfolding=3, algorithm="fista")
     return cases
 
 

@@ -261,8 +261,8 @@ void AddNetwork() {
   spec("[1, 2", {"attribute spec", "JSON"});
   spec(R"({"format": "other", "version": 1, "layers": []})",
        {"attribute spec", "other", "csc-network"});
-  spec(R"({"format": "csc-network", "version": 2, "layers": [{}]})",
-       {"attribute spec", "version 2"});
+  spec(R"({"format": "csc-network", "version": 3, "layers": [{}]})",
+       {"attribute spec", "version 3"});
   spec(R"({"format": "csc-network", "version": 1, "layers": []})", {"attribute spec", "no layers"});
   const auto layer = [&](const std::string& text, const std::vector<std::string>& named) {
     spec(R"({"format": "csc-network", "version": 1, "layers": [)" + text + "]}", named);

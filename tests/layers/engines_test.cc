@@ -43,6 +43,16 @@ TEST_F(EnginesTest, LoadingRegistersEveryOperatorOfTheContract) {
   EXPECT_TRUE(cv::dnn::LayerFactory::isLayerRegistered("csc.Network"));
 }
 
+TEST_F(EnginesTest, LoadingRegistersNothingThatOnlySpecsKnow) {
+  int found = 0;
+  for (const OperatorSchema& schema : AllOperators()) {
+    if (schema.domain != kSpecDomain) continue;
+    ++found;
+    EXPECT_FALSE(cv::dnn::LayerFactory::isLayerRegistered("csc." + schema.name)) << schema.name;
+  }
+  EXPECT_GT(found, 0);
+}
+
 TEST_F(EnginesTest, RegisteringAgainChangesNothing) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {

@@ -29,6 +29,7 @@ class LayerMaker {
     if (op == "MsdCsc") return MsdCsc();
     if (op == "ResCsc") return ResCsc();
     if (op == "MlCsc") return MlCsc();
+    if (op == "DenseCsc") return DenseCsc();
     if (op == "MaxPool") return MaxPool();
     if (op == "GlobalAveragePool") return Finish(op);
     if (op == "Gemm") return Gemm();
@@ -283,6 +284,28 @@ class LayerMaker {
     return Finish("MlCsc");
   }
 
+  LayerCase DenseCsc() {
+    const int64_t depth = random_.Int(1, style_.integers ? 2 : 3);
+    const int64_t rows = SetUnfolding();
+    const bool scaled = WithScale();
+    Ints dilations;
+    int64_t channels = input_.channels;
+    for (int64_t i = 0; i < depth; ++i) {
+      dilations.push_back(random_.Chance(0.6) ? 1 : random_.Int(2, 3));
+      const int64_t w = random_.Chance(0.1) ? random_.Int(15, 20) : random_.Int(1, 5);
+      AddFilters({w, channels, 2 * random_.Int(0, 2) + 1, 2 * random_.Int(0, 2) + 1});
+      channels += w;
+      AddThresholds(channels, rows, false);
+      AddSteps(rows);
+      if (scaled) AddScales(channels, rows);
+    }
+    attributes_["layers"] = depth;
+    if (dilations != Ints(depth, 1) || random_.Chance(0.5)) {
+      attributes_["layer_dilations"] = dilations;
+    }
+    return Finish("DenseCsc");
+  }
+
   LayerCase MaxPool() {
     Set("kernel_shape", "kernel_size",
         {random_.Int(1, std::min<int64_t>(3, input_.height)),
@@ -370,8 +393,8 @@ Program LayerProgram(const LayerCase& layer, const BuildOptions& options) {
 
 std::vector<LayerCase> RandomNetwork(Random* random, const LayerStyle& style) {
   const std::vector<std::string> operators = {
-      "MsdCsc",         "MsdCsc", "ResCsc",  "ResCsc",        "LayeredThreshold",
-      "LayeredPursuit", "MlCsc",  "MaxPool", "SoftThreshold", "Synthesis"};
+      "MsdCsc", "MsdCsc",   "ResCsc",  "ResCsc",        "LayeredThreshold", "LayeredPursuit",
+      "MlCsc",  "DenseCsc", "MaxPool", "SoftThreshold", "Synthesis"};
   std::vector<LayerCase> layers;
   Shape shape = {random->Int(1, 4), random->Int(4, 9), random->Int(4, 9)};
   const auto add = [&](const std::string& op) {

@@ -17,7 +17,6 @@ namespace csc {
 // The version of the operators in domain "csc" that this library writes, and
 // the newest it reads.
 constexpr int64_t kCscOpset = 1;
-constexpr char kCscDomain[] = "csc";
 
 class GraphBuilder {
  public:

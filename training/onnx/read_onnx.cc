@@ -139,8 +139,9 @@ class GraphReader {
   }
 
   void ReadLayer(const onnx::NodeProto& node) {
-    Require(FindOperator(node.op_type()).domain == kCscDomain, "operator {} is not in domain csc",
-            node.op_type());
+    const std::string& domain = FindOperator(node.op_type()).domain;
+    Require(domain == kCscDomain, "operator {} is not in domain csc{}", node.op_type(),
+            domain == kSpecDomain ? ": it may only be part of the spec of a csc.Network" : "");
     std::vector<Tensor> constants = Constants(node);
     const LayerSpec layer =
         MakeLayerSpec(node.op_type(), ReadAttributes(node), static_cast<int>(constants.size()));

@@ -35,6 +35,14 @@ void Flatten(const std::string& from, const std::string& to, GraphBuilder* graph
   SetAttribute(graph->AddNode("Flatten", {from}, to), "axis", int64_t{1});
 }
 
+// One csc.Network node; `inputs` are its tensor and its constants.
+void AddNetworkNode(const std::vector<LayerSpec>& layers, const std::vector<std::string>& inputs,
+                    const std::string& to, GraphBuilder* graph) {
+  const std::string spec = WriteSpec(layers);
+  ReadSpec(spec);  // refuses what a network may not hold
+  SetAttribute(graph->AddNode(kCscDomain, "Network", inputs, to), "spec", spec);
+}
+
 void WriteFused(const Network& network, GraphBuilder* graph) {
   std::vector<std::string> inputs = {kInput};
   size_t next = 0;
@@ -46,11 +54,9 @@ void WriteFused(const Network& network, GraphBuilder* graph) {
           graph->AddConstant(ConstantName(l, layer, constant), tensor.dims, tensor.data));
     }
   }
-  const std::string spec = WriteSpec(network.layers);
-  ReadSpec(spec);  // refuses what a network may not hold
   const bool flatten = EndsInGemm(network);
   const std::string output = flatten ? "network" : kOutput;
-  SetAttribute(graph->AddNode(kCscDomain, "Network", inputs, output), "spec", spec);
+  AddNetworkNode(network.layers, inputs, output, graph);
   if (flatten) Flatten(output, kOutput, graph);
 }
 
@@ -114,8 +120,12 @@ void WriteLayered(const Network& network, GraphBuilder* graph) {
             graph->AddConstant(ConstantName(l, layer, constant), tensor.dims, tensor.data));
         sizes.push_back(tensor.dims);
       }
-      SetAttributes(layer, sizes,
-                    graph->AddNode(FindOperator(layer.op).domain, layer.op, inputs, to));
+      const std::string& domain = FindOperator(layer.op).domain;
+      if (domain == kSpecDomain) {  // no operator of its own: a network of one layer
+        AddNetworkNode({layer}, inputs, to, graph);
+      } else {
+        SetAttributes(layer, sizes, graph->AddNode(domain, layer.op, inputs, to));
+      }
     }
     from = to;
   }

@@ -6,38 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "solvers/network/layer.h"
-#include "solvers/network/operator.h"
+#include "solvers/program/cost.h"
+#include "tests/solvers/algorithms/one_layer.h"
 #include "tests/solvers/compare.h"
-#include "tests/solvers/random.h"
-#include "tests/solvers/random_layer.h"
-#include "tests/solvers/run.h"
 
 namespace csc::test {
 namespace {
-
-using Attributes = std::map<std::string, AttributeValue>;
-using Doubles = std::vector<double>;
-
-constexpr double kRounding = 1e-12;  // of doubles, in another order of sums
-
-LayerCase Layer(const std::string& op, const Attributes& attributes, std::vector<Tensor> parameters,
-                const Shape& input) {
-  LayerCase layer;
-  layer.spec = MakeLayerSpec(op, attributes, static_cast<int>(parameters.size()));
-  layer.parameters = std::move(parameters);
-  layer.input = input;
-  CheckParameters(layer.spec, &layer.parameters);
-  return layer;
-}
-
-Doubles OutputOf(const LayerCase& layer, const std::vector<float>& x, int64_t batch) {
-  Work work;
-  work.batch = batch;
-  work.inputs = {x};
-  work.parameters = Flatten({layer});
-  return RunInDouble(LayerProgram(layer), work).outputs[0];
-}
 
 // [N, a.., H, W] and [N, b.., H, W] joined along the channels.
 Doubles Joined(const Doubles& a, const Doubles& b, int64_t batch) {
@@ -70,13 +44,9 @@ Doubles AnalysisOf(const Tensor& filters, const Attributes& geometry, const Shap
   return OutputOf(Layer("LayeredThreshold", attributes, {filters, {{1}, {0}}}, input), x, batch);
 }
 
-Tensor RandomFilters(Random* random, const Dims& dims) {
-  return {dims, random->Reals(NumElements(dims), -0.5, 0.5)};
-}
-
 // Layers with momentum to choose: the same constants with either algorithm.
 TEST(Fista, EqualsIstaBelowTwoIterationsAndDiffersFromThenOn) {
-  for (const char* op : {"LayeredPursuit", "MsdCsc", "MlCsc"}) {
+  for (const char* op : {"LayeredPursuit", "MsdCsc", "MlCsc", "DenseCsc"}) {
     int differing = 0;
     const int seeds = ForEachSeed(60, [&](Random* random) {
       const LayerCase fista = RandomLayer(random, op, {3, 6, 6});
@@ -222,62 +192,6 @@ TEST(LayeredPursuit, WithoutUnfoldingAndStepOneIsTheLayeredThreshold) {
   });
 }
 
-TEST(MlCsc, OfOneLayerIsTheNonnegativeLayeredPursuit) {
-  ForEachSeed(40, [](Random* random) {
-    const Shape in = {3, 7, 7};
-    const int64_t stride = random->Int(1, 3), dilation = random->Int(1, 2), pad = random->Int(0, 3);
-    const int64_t unfolding = random->Int(0, 4);
-    const std::string algorithm = random->Chance(0.5) ? "ista" : "fista";
-    const std::vector<Tensor> parameters = {
-        RandomFilters(random, {4, 3, 3, 3}), {{4}, random->Reals(4, -0.1, 0.2)}, {{1}, {0.2f}}};
-    const LayerCase ml = Layer("MlCsc",
-                               {{"layers", int64_t{1}},
-                                {"layer_strides", std::vector<int64_t>{stride}},
-                                {"layer_dilations", std::vector<int64_t>{dilation}},
-                                {"layer_pads", std::vector<int64_t>{pad}},
-                                {"unfolding", unfolding},
-                                {"algorithm", algorithm}},
-                               parameters, in);
-    const LayerCase pursuit = Layer("LayeredPursuit",
-                                    {{"strides", std::vector<int64_t>{stride, stride}},
-                                     {"dilations", std::vector<int64_t>{dilation, dilation}},
-                                     {"pads", std::vector<int64_t>{pad, pad, pad, pad}},
-                                     {"unfolding", unfolding},
-                                     {"algorithm", algorithm}},
-                                    parameters, in);
-    const auto x = random->Reals(in.size(), -1, 1);
-    EXPECT_TRUE(CloseTo(OutputOf(ml, x, 1), OutputOf(pursuit, x, 1), kRounding));
-  });
-}
-
-TEST(MlCsc, WithoutUnfoldingIsLayerAfterLayer) {
-  ForEachSeed(30, [](Random* random) {
-    LayerCase ml = RandomLayer(random, "MlCsc", {2, 8, 8});
-    ml.spec.attributes["unfolding"] = int64_t{0};
-    const int64_t depth = ml.spec.Int("layers");
-    std::vector<LayerCase> layers;
-    Shape in = ml.input;
-    for (int64_t i = 0; i < depth; ++i) {
-      const auto square = [&](const char* name) {
-        const int64_t v = ml.spec.Ints(name)[i];
-        return std::vector<int64_t>{v, v};
-      };
-      const int64_t pad = ml.spec.Ints("layer_pads")[i];
-      layers.push_back(
-          Layer("LayeredPursuit",
-                {{"strides", square("layer_strides")},
-                 {"dilations", square("layer_dilations")},
-                 {"pads", std::vector<int64_t>{pad, pad, pad, pad}}},
-                {ml.parameters[3 * i], ml.parameters[3 * i + 1], ml.parameters[3 * i + 2]}, in));
-      const Program one = LayerProgram(layers.back());
-      in = one.shape(one.outputs()[0]);
-    }
-    const Program program = NetworkProgram(layers);
-    Work work = RandomWork(random, program, Flatten(layers), 2);
-    EXPECT_TRUE(SameBits(OutputOf(ml, work.inputs[0], 2), RunInDouble(program, work).outputs[0]));
-  });
-}
-
 struct ResBlock {
   Tensor f1, b1, f2, b2;
   Attributes attributes;
@@ -316,6 +230,21 @@ TEST(ResCsc, WithStepZeroIsAResNetBlock) {
           OutputOf(layer, x, 1),
           Rectified(simplified ? y : with_shortcut, block.b2.data, c, Positions(in)), kRounding));
     }
+  });
+}
+
+TEST(ResCsc, WithAKnownStepOfZeroIsTheSameWithFewerConvolutions) {
+  ForEachSeed(20, [](Random* random) {
+    LayerCase layer = RandomLayer(random, "ResCsc", {3, 6, 5});
+    layer.parameters[4] = {{1}, {0}};
+    BuildOptions known;
+    known.zero_step = HasZeroStep(layer.spec, layer.parameters.data());
+    EXPECT_TRUE(known.zero_step);
+    const Program whole = LayerProgram(layer), shorter = LayerProgram(layer, known);
+    EXPECT_EQ(CostOf(whole).convolutions, 3);
+    EXPECT_EQ(CostOf(shorter).convolutions, 2);
+    const Work work = RandomWork(random, whole, Flatten({layer}), 2);
+    EXPECT_TRUE(Equal(RunInDouble(shorter, work).outputs[0], RunInDouble(whole, work).outputs[0]));
   });
 }
 

@@ -50,6 +50,11 @@ Layer Good(const std::string& op, const Attributes& attributes = {}) {
     layer.parameters = {Constant({4, 3, 3, 3}), Constant({4}), Constant({1}),
                         Constant({5, 4, 1, 1}), Constant({5}), Constant({1})};
   }
+  if (op == "DenseCsc") {
+    all["layers"] = int64_t{2};
+    layer.parameters = {Constant({4, 3, 3, 3}), Constant({7}),  Constant({1}), Constant({7}),
+                        Constant({5, 7, 1, 3}), Constant({12}), Constant({1}), Constant({12})};
+  }
   if (op == "Gemm") layer.parameters = {Constant({10, 3, 2, 2}), Constant({10})};
   layer.spec = MakeLayerSpec(op, all, static_cast<int>(layer.parameters.size()));
   return layer;
@@ -58,7 +63,7 @@ Layer Good(const std::string& op, const Attributes& attributes = {}) {
 const std::vector<std::string>& OperatorsWithConstants() {
   static const auto* names = new std::vector<std::string>{
       "SoftThreshold", "LayeredThreshold", "LayeredPursuit", "Synthesis", "Lasso",
-      "MsdCsc",        "ResCsc",           "MlCsc",          "Gemm"};
+      "MsdCsc",        "ResCsc",           "MlCsc",          "DenseCsc",  "Gemm"};
   return *names;
 }
 
@@ -93,6 +98,10 @@ TEST(ParameterNames, AreTheContracts) {
   EXPECT_EQ(ParameterNames(Good("MsdCsc").spec), (Names{"F", "b", "c", "a"}));
   EXPECT_EQ(ParameterNames(Good("ResCsc").spec), (Names{"F1", "b1", "F2", "b2", "c", "a1", "a2"}));
   EXPECT_EQ(ParameterNames(Good("MlCsc").spec), (Names{"F_1", "b_1", "c_1", "F_2", "b_2", "c_2"}));
+  EXPECT_EQ(ParameterNames(Good("DenseCsc").spec),
+            (Names{"F_1", "b_1", "c_1", "a_1", "F_2", "b_2", "c_2", "a_2"}));
+  EXPECT_EQ(ParameterNames(MakeLayerSpec("DenseCsc", {{"layers", int64_t{1}}}, 3)),
+            (Names{"F_1", "b_1", "c_1"}));
   EXPECT_TRUE(ParameterNames(MakeLayerSpec("GlobalAveragePool", {}, 0)).empty());
 }
 
@@ -139,8 +148,8 @@ TEST(CheckParameters, RefusesAWrongNumberOfConstants) {
 }
 
 TEST(CheckParameters, RefusesFiltersThatAreNotFourSizesOrTooLarge) {
-  for (const char* op :
-       {"LayeredThreshold", "LayeredPursuit", "Synthesis", "Lasso", "MsdCsc", "ResCsc", "MlCsc"}) {
+  for (const char* op : {"LayeredThreshold", "LayeredPursuit", "Synthesis", "Lasso", "MsdCsc",
+                         "ResCsc", "MlCsc", "DenseCsc"}) {
     ExpectBad(Good(op), 0, Constant({4, 3, 3}), {"[4, 3, 3]", "[w, C, kh, kw]"});
     ExpectBad(Good(op), 0, Constant({4, 3, 3, 3, 1}), {"[4, 3, 3, 3, 1]"});
     ExpectBad(Good(op), 0, Constant({1, 1, 256, 1}), {"[1, 1, 256, 1]", "1..255"});
@@ -177,6 +186,10 @@ TEST(CheckParameters, AcceptsRowsForEachIteration) {
   ExpectGood(Good("MsdCsc", unfolded), 2, Constant({3}), {3});
   ExpectGood(Good("MsdCsc", unfolded), 3, Constant({3, 7}), {3, 7});
   ExpectGood(Good("LayeredPursuit", unfolded), 1, Constant({3, 4}), {3, 4});
+  ExpectGood(Good("DenseCsc", unfolded), 1, Constant({3, 7}), {3, 7});
+  ExpectGood(Good("DenseCsc", unfolded), 5, Constant({3, 12}), {3, 12});
+  ExpectGood(Good("DenseCsc", unfolded), 6, Constant({3}), {3});
+  ExpectGood(Good("DenseCsc", unfolded), 7, Constant({3, 12}), {3, 12});
 }
 
 TEST(CheckParameters, RefusesRowsForAnotherNumberOfIterations) {
@@ -202,6 +215,10 @@ TEST(CheckParameters, RefusesVectorsOfAnotherLength) {
   ExpectBad(Good("ResCsc"), 6, Constant({2}), {"[2]", "[4]"});
   ExpectBad(Good("MlCsc"), 1, Constant({5}), {"[5]", "[4]"});
   ExpectBad(Good("MlCsc"), 2, Constant({2}), {"[2]", "[1]"});
+  ExpectBad(Good("DenseCsc"), 1, Constant({4}), {"[4]", "[7]"});
+  ExpectBad(Good("DenseCsc"), 5, Constant({7}), {"[7]", "[12]"});
+  ExpectBad(Good("DenseCsc"), 2, Constant({2}), {"[2]", "[1]"});
+  ExpectBad(Good("DenseCsc"), 7, Constant({5}), {"[5]", "[12]"});
   ExpectBad(Good("Gemm"), 1, Constant({9}), {"[9]", "[10]"});
   ExpectBad(Good("SoftThreshold"), 0, Constant({3, 2}), {"[3, 2]"});
 }
@@ -210,6 +227,7 @@ TEST(CheckParameters, RefusesScalesThatAreOneNumber) {
   // Scales are per channel; only thresholds may be shared.
   ExpectBad(Good("MsdCsc"), 3, Constant({1}), {"[1]", "[7]"});
   ExpectBad(Good("ResCsc"), 5, Constant({1}), {"[1]", "[4]"});
+  ExpectBad(Good("DenseCsc"), 3, Constant({1}), {"[1]", "[7]"});
 }
 
 TEST(CheckParameters, WithoutIdentityThresholdsCoversTheNewChannelsOnly) {
@@ -273,6 +291,23 @@ TEST(CheckParameters, AcceptsRectangularKernelsOfMlCsc) {
 
 TEST(CheckParameters, RefusesMlCscFiltersThatDoNotFitEachOther) {
   ExpectBad(Good("MlCsc"), 3, Constant({5, 3, 1, 1}), {"[5, 3, 1, 1]", "4"});
+}
+
+TEST(CheckParameters, RefusesDenseCscFiltersThatDoNotFitEachOther) {
+  ExpectBad(Good("DenseCsc"), 4, Constant({5, 4, 1, 3}), {"[5, 4, 1, 3]", "7 input channels"});
+  ExpectBad(Good("DenseCsc"), 4, Constant({5, 7, 2, 3}), {"[5, 7, 2, 3]", "odd"});
+}
+
+TEST(HasZeroStep, KnowsAResNetBlockByItsValues) {
+  Layer layer = Good("ResCsc");
+  EXPECT_FALSE(HasZeroStep(layer.spec, layer.parameters.data()));
+  layer.parameters[4] = Constant({1}, 0);
+  EXPECT_TRUE(HasZeroStep(layer.spec, layer.parameters.data()));
+  layer.parameters[4].data = {};  // sizes alone
+  EXPECT_FALSE(HasZeroStep(layer.spec, layer.parameters.data()));
+  Layer pursuit = Good("LayeredPursuit");
+  pursuit.parameters[2] = Constant({1}, 0);  // still a residual to compute
+  EXPECT_FALSE(HasZeroStep(pursuit.spec, pursuit.parameters.data()));
 }
 
 TEST(CheckParameters, RefusesWeightsThatAreNotFourSizes) {

@@ -50,8 +50,22 @@ TEST(Spec, StatesFormatAndVersionFirst) {
             R"({"op":"GlobalAveragePool","parameters":0}]})");
 }
 
-std::string Spec(const std::string& layers) {
-  return R"({"format": "csc-network", "version": 1, "layers": )" + layers + "}";
+TEST(Spec, StatesTheOldestVersionThatKnowsItsLayers) {
+  Random random(1);
+  const LayerSpec pool = RandomLayer(&random, "GlobalAveragePool", {1, 2, 2}).spec;
+  const LayerSpec dense = RandomLayer(&random, "DenseCsc", {1, 2, 2}).spec;
+  EXPECT_NE(WriteSpec({pool}).find("\"version\":1"), std::string::npos);
+  EXPECT_NE(WriteSpec({dense, pool}).find("\"version\":2"), std::string::npos);
+}
+
+std::string Spec(const std::string& layers, int version = 1) {
+  return R"({"format": "csc-network", "version": )" + std::to_string(version) + R"(, "layers": )" +
+         layers + "}";
+}
+
+TEST(Spec, MayBeOfTheOldVersionOrStateANewerOneThanNeeded) {
+  const std::string layers = R"([{"op": "MsdCsc", "parameters": 3}])";
+  for (int version : {1, 2}) EXPECT_EQ(ReadSpec(Spec(layers, version)).size(), 1u);
 }
 
 TEST(Spec, MayLeaveOutDefaultsAndTheCountOfNoConstants) {
@@ -73,10 +87,12 @@ TEST(Spec, IsRefusedNamingWhatIsWrong) {
   refuse("{}", {"format", "missing", "csc-network"});
   refuse(R"({"format": "onnx", "version": 1})", {"format", "\"onnx\"", "csc-network"});
   refuse(R"({"format": 7, "version": 1})", {"format", "7"});
-  refuse(R"({"format": "csc-network"})", {"version", "1 expected"});
+  refuse(R"({"format": "csc-network"})", {"version", "1 to 2 expected"});
   refuse(R"({"format": "csc-network", "version": "1"})", {"version"});
-  refuse(R"({"format": "csc-network", "version": 2, "layers": []})",
-         {"version 2", "version 1", "newer"});
+  refuse(Spec("[]", 3), {"version 3", "versions 1 to 2", "newer"});
+  refuse(Spec("[]", 0), {"version 0", "versions 1 to 2"});
+  refuse(Spec(R"([{"op": "DenseCsc", "parameters": 3, "layers": 1}])"),
+         {"layer 0 (DenseCsc)", "version 1", "2 expected"});
   refuse(R"({"format": "csc-network", "version": 1, "layers": [], "weights": 3})", {"\"weights\""});
   refuse(R"({"format": "csc-network", "version": 1})", {"no layers"});
   refuse(Spec("[]"), {"no layers"});
@@ -146,6 +162,18 @@ TEST(Network, HasTheProgramAndSizesOfItsLayersInSequence) {
   });
 }
 
+TEST(Network, LeavesOutWhatAStepOfZeroMultiplies) {
+  Random random(1);
+  LayerCase block = RandomLayer(&random, "ResCsc", {3, 6, 6});
+  block.parameters[4] = {{1}, {-0.5f}};
+  Network network = NetworkOf({block, RandomLayer(&random, "GlobalAveragePool", {3, 2, 2})});
+  EXPECT_EQ(ZeroSteps(network), (std::vector<bool>{false, false}));
+  EXPECT_EQ(CostOf(BuildProgram(network, {3, 6, 6})).convolutions, 3);
+  network.parameters[4].data[0] = 0;
+  EXPECT_EQ(ZeroSteps(network), (std::vector<bool>{true, false}));
+  EXPECT_EQ(CostOf(BuildProgram(network, {3, 6, 6})).convolutions, 2);
+}
+
 TEST(Network, NamesTheLayerThatIsWrong) {
   Random random(1);
   const Shape in = {2, 6, 6};
@@ -162,18 +190,6 @@ TEST(Network, NamesTheLayerThatIsWrong) {
 }
 
 TEST(Network, IsLeftAsItWasWhenItIsRefused) {
-TEST(Network, LeavesOutWhatAStepOfZeroMultiplies) {
-  Random random(1);
-  LayerCase block = RandomLayer(&random, "ResCsc", {3, 6, 6});
-  block.parameters[4] = {{1}, {-0.5f}};
-  Network network = NetworkOf({block, RandomLayer(&random, "GlobalAveragePool", {3, 2, 2})});
-  EXPECT_EQ(ZeroSteps(network), (std::vector<bool>{false, false}));
-  EXPECT_EQ(CostOf(BuildProgram(network, {3, 6, 6})).convolutions, 3);
-  network.parameters[4].data[0] = 0;
-  EXPECT_EQ(ZeroSteps(network), (std::vector<bool>{true, false}));
-  EXPECT_EQ(CostOf(BuildProgram(network, {3, 6, 6})).convolutions, 2);
-}
-
   Random random(1);
   LayerCase layer = RandomLayer(&random, "LayeredThreshold", {2, 6, 6});
   layer.parameters[1].data[0] = std::numeric_limits<float>::infinity();

@@ -23,15 +23,18 @@ AttributeValue Int(int64_t value) { return value; }
 AttributeValue Text(const std::string& value) { return value; }
 AttributeValue List(Ints value) { return value; }
 
-TEST(AllOperators, AreThoseOfTheContractAndThreeStandardOnes) {
-  std::set<std::string> names;
+TEST(AllOperators, AreThoseOfTheContractThreeStandardOnesAndTheSpecsOwn) {
+  std::map<std::string, std::set<std::string>> names;  // by domain
   for (const OperatorSchema& schema : AllOperators()) {
-    EXPECT_TRUE(names.insert(schema.name).second) << schema.name;
+    EXPECT_TRUE(names[schema.domain].insert(schema.name).second) << schema.name;
     EXPECT_EQ(FindOperator(schema.name).name, schema.name);
   }
-  EXPECT_EQ(names, (std::set<std::string>{"SoftThreshold", "LayeredThreshold", "LayeredPursuit",
-                                          "Synthesis", "Lasso", "MsdCsc", "ResCsc", "MlCsc",
-                                          "MaxPool", "GlobalAveragePool", "Gemm"}));
+  using Names = std::set<std::string>;
+  EXPECT_EQ(names.size(), 3u);
+  EXPECT_EQ(names[kCscDomain], (Names{"SoftThreshold", "LayeredThreshold", "LayeredPursuit",
+                                      "Synthesis", "Lasso", "MsdCsc", "ResCsc", "MlCsc"}));
+  EXPECT_EQ(names[kStandardDomain], (Names{"MaxPool", "GlobalAveragePool", "Gemm"}));
+  EXPECT_EQ(names[kSpecDomain], Names{"DenseCsc"});
 }
 
 TEST(FindOperator, RefusesUnknownNamesAndListsTheKnownOnes) {
@@ -66,6 +69,11 @@ TEST(MakeLayerSpec, FillsInTheContractsDefaults) {
   EXPECT_EQ(ml.Ints("layer_strides"), (Ints{1, 1}));
   EXPECT_EQ(ml.Ints("layer_dilations"), (Ints{1, 1}));
   EXPECT_EQ(ml.Int("unfolding"), 0);
+  const LayerSpec dense = MakeLayerSpec("DenseCsc", {{"layers", Int(2)}}, 6);
+  EXPECT_EQ(dense.Ints("layer_dilations"), (Ints{1, 1}));
+  EXPECT_FALSE(dense.Has("layer_strides"));
+  EXPECT_EQ(dense.Int("unfolding"), 0);
+  EXPECT_EQ(dense.String("algorithm"), "ista");
 }
 
 TEST(MakeLayerSpec, AcceptsOpenCvsSpellings) {
@@ -225,7 +233,15 @@ TEST(MakeLayerSpec, RefusesMissingRequiredAttributes) {
         MakeLayerSpec("MlCsc", {{"layer_pads", List({1})}}, 3);
       },
       {"attribute layers is missing"});
+  ExpectRefusal([] { MakeLayerSpec("DenseCsc", {}, 3); }, {"attribute layers is missing"});
   ExpectRefusal([] { MakeLayerSpec("MaxPool", {}, 0); }, {"attribute kernel_shape is missing"});
+}
+
+TEST(ConstantsPerLayer, CountsTheScale) {
+  const Attributes two = {{"layers", Int(2)}, {"layer_pads", List({1, 1})}};
+  EXPECT_EQ(ConstantsPerLayer(MakeLayerSpec("MlCsc", two, 6)), 3);
+  EXPECT_EQ(ConstantsPerLayer(MakeLayerSpec("DenseCsc", {{"layers", Int(2)}}, 6)), 3);
+  EXPECT_EQ(ConstantsPerLayer(MakeLayerSpec("DenseCsc", {{"layers", Int(2)}}, 8)), 4);
 }
 
 TEST(MakeLayerSpec, RefusesListsThatDoNotHaveAnEntryALayer) {
@@ -235,6 +251,11 @@ TEST(MakeLayerSpec, RefusesListsThatDoNotHaveAnEntryALayer) {
     ExpectRefusal([&] { MakeLayerSpec("MlCsc", attributes, 6); },
                   {std::string("attribute ") + name, "[1, 1, 1]", "2 entries"});
   }
+  ExpectRefusal(
+      [] {
+        MakeLayerSpec("DenseCsc", {{"layers", Int(2)}, {"layer_dilations", Int(3)}}, 6);
+      },
+      {"attribute layer_dilations", "[3]", "2 entries"});
 }
 
 TEST(MakeLayerSpec, RefusesAWrongNumberOfConstants) {
@@ -250,12 +271,15 @@ TEST(MakeLayerSpec, RefusesAWrongNumberOfConstants) {
   refuse("LayeredPursuit", {}, 4, "3 expected");
   refuse("Synthesis", {}, 0, "1 expected");
   refuse("Lasso", {}, 3, "2 expected");
-  refuse("MsdCsc", {}, 2, "3 to 4 expected");
-  refuse("MsdCsc", {}, 5, "3 to 4 expected");
+  refuse("MsdCsc", {}, 2, "3 or 4 expected");
+  refuse("MsdCsc", {}, 5, "3 or 4 expected");
   refuse("ResCsc", {}, 4, "5 or 7");
   refuse("ResCsc", {}, 6, "5 or 7");
   refuse("ResCsc", {}, 8, "5 or 7");
   refuse("MlCsc", {{"layers", Int(2)}, {"layer_pads", List({0, 0})}}, 5, "6 expected");
+  refuse("DenseCsc", {{"layers", Int(2)}}, 5, "6 or 8");
+  refuse("DenseCsc", {{"layers", Int(2)}}, 7, "6 or 8");
+  refuse("DenseCsc", {{"layers", Int(2)}}, 9, "6 or 8");
   refuse("MaxPool", {{"kernel_shape", List({2, 2})}}, 1, "0 expected");
   refuse("Gemm", {}, 1, "2 expected");
 }
@@ -301,6 +325,14 @@ TEST(LayerGeometries, AreOneForEachFilterTensor) {
   ASSERT_EQ(both.size(), 2u);
   EXPECT_EQ(both[0], (Geometry{{3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}}));
   EXPECT_EQ(both[1], (Geometry{{2, 2}, {1, 1}, {3, 3}, {2, 2, 2, 2}}));
+  // A dense block keeps its size.
+  const LayerSpec dense =
+      MakeLayerSpec("DenseCsc", {{"layers", Int(2)}, {"layer_dilations", List({1, 3})}}, 8);
+  const auto kept =
+      LayerGeometries(dense, {{4, 3, 3, 5}, {7}, {1}, {7}, {5, 7, 1, 3}, {12}, {1}, {12}});
+  ASSERT_EQ(kept.size(), 2u);
+  EXPECT_EQ(kept[0], SamePadded({3, 5}));
+  EXPECT_EQ(kept[1], SamePadded({1, 3}, {1, 1}, {3, 3}));
 }
 
 }  // namespace

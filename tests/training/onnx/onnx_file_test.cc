@@ -4,6 +4,7 @@
 #include "training/onnx/onnx_file.h"
 
 #include <gtest/gtest.h>
+#include <onnx/onnx-ml.pb.h>
 
 #include <cstdio>
 #include <fstream>
@@ -90,6 +91,24 @@ TEST_P(OnnxFormTest, PortableIsNotReadBackAndSaysSo) {
 
 INSTANTIATE_TEST_SUITE_P(Networks, OnnxFormTest, testing::ValuesIn(TestNetworks()),
                          [](const auto& p) { return p.param.name; });
+
+TEST(OnnxFileTest, ALayerThatOnlySpecsKnowIsANetworkOfOneLayerInTheLayeredForm) {
+  for (const TestNetwork& test : TestNetworks()) {
+    if (test.name != "dense_csc_classifier") continue;
+    const std::string path = TemporaryPath("spec_layer");
+    WriteOnnx(test.network, test.input, OnnxForm::kLayered, path);
+    onnx::ModelProto model;
+    std::ifstream file(path, std::ios::binary);
+    ASSERT_TRUE(model.ParseFromIstream(&file));
+    const onnx::NodeProto& node = model.graph().node(1);
+    EXPECT_EQ(node.domain(), "csc");
+    EXPECT_EQ(node.op_type(), "Network");
+    ASSERT_EQ(node.attribute_size(), 1);
+    EXPECT_EQ(node.attribute(0).s(), WriteSpec({test.network.layers[1]}));
+    return;
+  }
+  FAIL() << "no test network has such a layer";
+}
 
 TEST(OnnxFileTest, LabelsComeBackFromEveryReadableForm) {
   const TestNetwork test = SmallClassifier();

@@ -21,7 +21,7 @@ Tensor RandomConstant(const std::string& name, const Dims& dims, TestRandom* ran
   }
   if (name[0] == 'a') return random->Tensor4(dims, 0.5f, 1.5f);
   if (name[0] == 'c') return random->Tensor4(dims, 0.3f, 0.6f);
-  const bool deep = name.size() > 1 && name[1] == '_';  // b_i of MlCsc
+  const bool deep = name.size() > 1 && name[1] == '_';  // b_i of joint pursuits
   return random->Tensor4(dims, deep ? 0.0005f : 0.005f, deep ? 0.005f : 0.05f);
 }
 
@@ -62,6 +62,18 @@ TestNetwork DenseClassifier() {
           {"unfolding", int64_t{2}}},
          {{4, 2, 3, 3}, {4}, {1}, {5, 4, 2, 2}, {1}, {1}}, &random);
   Append(&test, "Gemm", {}, {{7, 5, 3, 2}, {7}}, &random);
+  return test;
+}
+
+// A layer that is no node of its own, between others.
+TestNetwork DenseCscClassifier() {
+  TestNetwork test{"dense_csc_classifier", {}, {2, 8, 6}};
+  TestRandom random(78);
+  Append(&test, "MsdCsc", Ista(1), {{3, 2, 3, 3}, {5}, {1}, {5}}, &random);
+  Append(&test, "DenseCsc", With({{"layers", int64_t{2}}}, Ista(1)),
+         {{4, 5, 3, 3}, {9}, {1}, {9}, {4, 9, 3, 3}, {13}, {1}, {13}}, &random);
+  Append(&test, "GlobalAveragePool", {}, {}, &random);
+  Append(&test, "Gemm", {}, {{7, 13, 1, 1}, {7}}, &random);
   return test;
 }
 
@@ -146,8 +158,26 @@ std::vector<TestNetwork> TestNetworks() {
                      {"layer_dilations", Ints{1, 2, 1}}},
                     Fista(3)),
                {{4, 2, 3, 3}, {4}, {1}, {5, 4, 3, 3}, {1}, {1}, {6, 5, 2, 2}, {6}, {1}}, {2, 8, 9}),
+      OneLayer("dense_one_layer", "DenseCsc", With({{"layers", int64_t{1}}}, Ista(1)),
+               {{4, 2, 3, 3}, {6}, {1}}, {2, 6, 7}),
+      OneLayer("dense_three_layers", "DenseCsc",
+               With({{"layers", int64_t{3}}, {"layer_dilations", Ints{1, 2, 3}}}, Fista(3)),
+               {{4, 2, 3, 3},
+                {4, 6},
+                {4},
+                {4, 6},
+                {3, 6, 3, 5},
+                {9},
+                {1},
+                {9},
+                {2, 9, 1, 3},
+                {1},
+                {4},
+                {4, 11}},
+               {2, 8, 9}),
       SmallClassifier(),
       DenseClassifier(),
+      DenseCscClassifier(),
   };
 }
 

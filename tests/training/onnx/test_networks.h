@@ -41,7 +41,7 @@ class TestRandom {
   uint32_t state_;
 };
 
-// Single layers of every operator in several geometries, and two classifiers.
+// Single layers of every operator in several geometries, and three classifiers.
 std::vector<TestNetwork> TestNetworks();
 
 // MsdCsc, MaxPool, ResCsc, GlobalAveragePool, Gemm.
