@@ -78,7 +78,8 @@ TrainingOptions ResolveOptions(const TrainingOptions& options) {
   Require(o.validation >= 0, "{} images for validation: at least 0 expected", o.validation);
   Require(0 <= o.label_smoothing && o.label_smoothing < 1,
           "a label smoothing of {}: at least 0 and less than 1 expected", o.label_smoothing);
-  if (!o.learning_rate) o.learning_rate = residual ? 0.1 : 0.02;
+  const bool bare = o.model.model == "layered_pursuit";
+  if (!o.learning_rate) o.learning_rate = residual ? 0.1 : bare ? 0.005 : 0.02;
   if (!o.weight_decay) o.weight_decay = residual ? 1e-4 : 0;
   if (!o.milestones) {
     o.milestones.emplace();

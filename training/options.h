@@ -21,7 +21,8 @@ struct TrainingOptions {
   int64_t epochs = 20;
   int64_t batch_size = 32;
   // Unset: 0.1 for residual networks, as in the paper; 0.02 for the others, the
-  // paper's 0.05 scaled to the smaller batch.
+  // paper's 0.05 scaled to the smaller batch; 0.005 for layered_pursuit, which
+  // nothing normalises.
   std::optional<double> learning_rate;
   std::string schedule = "step";  // or "cosine"
   // Unset: after a half and three quarters of the epochs, for "step".

@@ -32,29 +32,27 @@ void AddModelOptions(CLI::App* app, TrainCommand* command) {
   ModelOptions& model = command->training.model;
   app->add_option("--model", model.model, fmt::format("{}", fmt::join(ModelNames(), ", ")))
       ->capture_default_str();
-  app->add_option("--depth", model.depth,
-                  "layers [msd_csc, msdnet: 6; residual networks, which have "
-                  "6n+2: 20; ml_csc, feed_forward: 6]");
+  app->add_option("--depth", model.depth, "layers [6; residual networks, which have 6n+2: 20]");
   app->add_option("--width", model.width,
                   "filters of a layer, or of the first [ml_csc, "
                   "feed_forward: 32; others: 16]");
   app->add_option("--unfolding", model.unfolding,
-                  "pursuit steps after the first [msd_csc, ml_csc: 1]");
+                  "pursuit steps after the first [1; msdnet, feed_forward, residual networks: "
+                  "none]");
   app->add_option("--algorithm", model.algorithm, "ista or fista")->capture_default_str();
   app->add_option("--normalisation", model.normalisation,
-                  "before thresholds: none or batch [batch]");
-  app->add_option("--step", model.step,
-                  "where the step c starts [msd_csc, ml_csc: 1; res_csc: "
-                  "-0.1]");
+                  "before thresholds: none or batch [batch; layered_pursuit: none]");
+  app->add_option("--step", model.step, "where the step c starts [1; res_csc: -0.1]");
   app->add_option("--learn-step", model.learn_step,
-                  "whether c is trained [msd_csc, ml_csc, res_csc: true]");
+                  "whether c is trained [true where there is a pursuit]");
   app->add_option("--threshold-identity", model.threshold_identity,
                   "msd_csc: threshold the identity channels too")
       ->capture_default_str();
   app->add_option("--filter-scale", model.filter_scale,
                   "filters start with this over sqrt(fan-in) as standard "
-                  "deviation [msd_csc: 0.1, 0.2 without normalisation; ml_csc, feed_forward: 0.5, "
-                  "1; others: sqrt(2)]");
+                  "deviation [msd_csc, msd_csc_joint: 0.1, 0.2 without normalisation; ml_csc, "
+                  "feed_forward: 0.5, 1; layered_pursuit: 0.7, unfolded further 0.5; others: "
+                  "sqrt(2)]");
 }
 
 void AddTrainingOptions(CLI::App* app, TrainCommand* command) {
@@ -62,7 +60,8 @@ void AddTrainingOptions(CLI::App* app, TrainCommand* command) {
   app->add_option("--data", o.data, DataSetNames())->capture_default_str();
   app->add_option("--epochs", o.epochs, "passes over the training images")->capture_default_str();
   app->add_option("--batch-size", o.batch_size, "images a step")->capture_default_str();
-  app->add_option("--learning-rate", o.learning_rate, "[residual networks: 0.1; others: 0.02]");
+  app->add_option("--learning-rate", o.learning_rate,
+                  "[residual networks: 0.1; layered_pursuit: 0.005; others: 0.02]");
   app->add_option("--lr-schedule", o.schedule, "step (milestones) or cosine (to 0)")
       ->capture_default_str();
   app->add_option("--lr-milestones", command->milestones,

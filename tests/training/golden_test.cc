@@ -61,6 +61,20 @@ TrainingOptions CaseOptions(const std::string& name) {
     o.model.filter_scale = 1.0;
     o.model.normalisation = "none";
     o.nesterov = true;
+  } else if (name == "msd_csc_joint_batch") {
+    o.model.model = "msd_csc_joint";
+    o.model.depth = 6;
+    o.model.width = 2;
+    o.model.unfolding = 3;
+  } else if (name == "layered_pursuit_none") {
+    o.model.model = "layered_pursuit";
+    o.model.depth = 3;
+    o.model.width = 8;
+    o.model.unfolding = 2;
+    o.model.filter_scale = 0.6;
+    o.model.normalisation = "none";
+    o.learning_rate = 0.02;
+    o.augment = true;
   } else {
     ADD_FAILURE() << "case " << name << " has no options here";
   }
@@ -92,7 +106,7 @@ class GoldenTest : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenTest, FirstTenStepsAreThoseOfAnIndependentProgram) {
   const auto golden = ReadGolden();
-  ASSERT_EQ(golden.size(), 4u);
+  ASSERT_EQ(golden.size(), 6u);
   for (const auto& [name, losses] : golden) {
     SCOPED_TRACE(name);
     const TrainingOptions options = CaseOptions(name);

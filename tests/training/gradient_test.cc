@@ -10,70 +10,25 @@
 
 #include "solvers/engines/reference/interpreter.h"
 #include "tests/solvers/compare.h"
-#include "training/models/model.h"
-#include "training/models/training_program.h"
-#include "training/random.h"
+#include "tests/training/small_models.h"
 
 namespace csc::test {
 namespace {
 
-constexpr Shape kInput = {2, 8, 8};
-constexpr int64_t kBatch = 5;
-constexpr int64_t kClasses = 3;
-constexpr uint64_t kSeed = 4;
-
-struct Case {
-  std::string model;
-  std::string normalisation;
-};
-
-std::vector<Case> Cases() {
-  std::vector<Case> cases;
-  for (const std::string& model : ModelNames()) {
-    for (const char* normalisation : {"none", "batch"}) {
-      cases.push_back({model, normalisation});
-    }
-  }
-  return cases;
+std::vector<double> InDouble(const std::vector<float>& values) {
+  return {values.begin(), values.end()};
 }
 
-class WholeModelTest : public ::testing::TestWithParam<Case> {
+class WholeModelTest : public ::testing::TestWithParam<ModelCase> {
  protected:
-  WholeModelTest() {
-    ModelOptions options;
-    options.model = GetParam().model;
-    options.normalisation = GetParam().normalisation;
-    const bool msd = options.model.rfind("msd", 0) == 0;
-    const bool multi_layer = options.model == "ml_csc" || options.model == "feed_forward";
-    options.depth = msd ? 3 : multi_layer ? 6 : 8;
-    options.width = 2;
-    if (options.model == "msd_csc" || options.model == "ml_csc") {
-      options.unfolding = 2;
-    }
-    options.filter_scale = 0.7;
-    model_ = MakeModel(options, kInput, kClasses);
-    training_ = BuildTrainingProgram(model_);
-    // Away from b = 0, where ReLUs of black pixels have their kink.
-    const std::vector<float> start = InitialParameters(model_, kSeed);
-    Random random(kSeed, Stream::kParameters, {99});
-    for (float p : start) parameters_.push_back(p + 0.1 * random.Normal());
-    for (int64_t i = 0; i < kBatch * kInput.size(); ++i) {
-      images_.push_back(random.Below(1000) / 1000.0);
-    }
-    for (int64_t n = 0; n < kBatch; ++n) {
-      labels_.push_back(static_cast<int32_t>(n % kClasses));
-    }
-  }
-
   ReferenceResult<double> Run(const std::vector<double>& parameters) const {
-    return RunReference<double>(training_.program, kBatch, {images_}, parameters, labels_.data());
+    const Work& work = small_.work;
+    return RunReference<double>(small_.training.program, work.batch, {InDouble(work.inputs[0])},
+                                parameters, work.labels.data());
   }
 
-  Model model_;
-  TrainingProgram training_;
-  std::vector<double> parameters_;
-  std::vector<double> images_;
-  std::vector<int32_t> labels_;
+  const SmallModel small_ = MakeSmallModel(GetParam());
+  const std::vector<double> parameters_ = InDouble(small_.work.parameters);
 };
 
 TEST_P(WholeModelTest, GradientsAreCentralDifferences) {
@@ -84,7 +39,7 @@ TEST_P(WholeModelTest, GradientsAreCentralDifferences) {
   constexpr double kStep = 1e-6;
   constexpr double kTolerance = 1e-6;
   int64_t offset = 0;
-  for (const ModelParameter& p : model_.parameters) {
+  for (const ModelParameter& p : small_.model.parameters) {
     const int64_t stride = std::max<int64_t>(1, p.size() / 12);
     for (int64_t i = 0; i < p.size(); i += stride) {
       const int64_t at = offset + i;
@@ -108,28 +63,25 @@ TEST_P(WholeModelTest, GradientsAreCentralDifferences) {
 
 TEST_P(WholeModelTest, FrozenWithTheBatchsMomentsGivesTheSameLogits) {
   const ReferenceResult<double> trained = Run(parameters_);
-  const std::vector<float> parameters(parameters_.begin(), parameters_.end());
   const std::vector<float> moments(trained.statistics.begin(),
-                                   trained.statistics.begin() + training_.moments_size());
-  const Network network = Freeze(model_, training_, parameters, moments);
-  const std::vector<float> flat = FlattenParameters(network);
+                                   trained.statistics.begin() + small_.training.moments_size());
+  const Network network = Freeze(small_.model, small_.training, small_.work.parameters, moments);
   const ReferenceResult<double> frozen =
-      RunReference<double>(BuildProgram(network, kInput), kBatch, {images_},
-                           std::vector<double>(flat.begin(), flat.end()));
+      RunReference<double>(BuildProgram(network, small_.model.input), small_.work.batch,
+                           {InDouble(small_.work.inputs[0])}, InDouble(FlattenParameters(network)));
   // Constants are rounded to float on the way.
   EXPECT_TRUE(CloseTo(frozen.outputs[0], trained.outputs[0], 1e-4));
 }
 
-INSTANTIATE_TEST_SUITE_P(, WholeModelTest, ::testing::ValuesIn(Cases()), [](const auto& parameter) {
-  return parameter.param.model + "_" + parameter.param.normalisation;
-});
+INSTANTIATE_TEST_SUITE_P(, WholeModelTest, ::testing::ValuesIn(AllModelCases()),
+                         [](const auto& c) { return NameOf(c.param); });
 
 TEST(MomentSumsTest, AreTheMomentsOfAllImagesTogether) {
   ModelOptions options;
   options.model = "plain";
   options.depth = 8;
   options.width = 2;
-  const TrainingProgram training = BuildTrainingProgram(MakeModel(options, kInput, kClasses));
+  const TrainingProgram training = BuildTrainingProgram(MakeModel(options, {2, 8, 8}, 3));
   MomentSums sums(training);
   std::vector<float> batch(training.statistics_size());
   // Channel 0 of the first normalisation: one image of values 4 and 6, three of

@@ -120,6 +120,16 @@ void ModelBuilder::AddLayeredThreshold(const Convolution& c) {
            std::move(parameters), 2, normalise());
 }
 
+void ModelBuilder::AddLayeredPursuit(int64_t width, double scale) {
+  std::vector<ModelParameter> parameters = {Filters({width, shape_.channels, 3, 3}, scale),
+                                            Vector(width, Role::kThreshold, 0), Step()};
+  AddLayer("LayeredPursuit",
+           {{"unfolding", int64_t{*options().unfolding}},
+            {"algorithm", options().algorithm},
+            {"nonnegative", int64_t{1}}},
+           std::move(parameters), 3, /*normalise=*/false);
+}
+
 void ModelBuilder::AddMlCsc(const std::vector<Convolution>& convolutions) {
   std::vector<ModelParameter> parameters;
   Ints strides;
@@ -141,6 +151,25 @@ void ModelBuilder::AddMlCsc(const std::vector<Convolution>& convolutions) {
             {"unfolding", int64_t{*options().unfolding}},
             {"algorithm", options().algorithm}},
            std::move(parameters), count, /*normalise=*/false);
+}
+
+void ModelBuilder::AddDenseCsc(int64_t width, const Ints& dilations, double scale) {
+  std::vector<ModelParameter> parameters;
+  int64_t channels = shape_.channels;
+  for (size_t i = 0; i < dilations.size(); ++i) {
+    parameters.push_back(Filters({width, channels, 3, 3}, scale));
+    channels += width;
+    parameters.push_back(Vector(channels, Role::kThreshold, 0));
+    parameters.push_back(Step());
+    if (normalise()) parameters.push_back(Vector(channels, Role::kScale, 1));
+  }
+  const int count = static_cast<int>(parameters.size());
+  AddLayer("DenseCsc",
+           {{"layers", static_cast<int64_t>(dilations.size())},
+            {"layer_dilations", dilations},
+            {"unfolding", int64_t{*options().unfolding}},
+            {"algorithm", options().algorithm}},
+           std::move(parameters), count, normalise());
 }
 
 void ModelBuilder::AddMaxPool() {

@@ -33,7 +33,10 @@ class ModelBuilder {
     double scale = 1;
   };
   void AddLayeredThreshold(const Convolution& convolution);
+  void AddLayeredPursuit(int64_t width, double scale);
   void AddMlCsc(const std::vector<Convolution>& convolutions);
+  // A dense block whose layers, one for each dilation, are pursued together.
+  void AddDenseCsc(int64_t width, const std::vector<int64_t>& dilations, double scale);
   // 2 x 2, unless the image is smaller.
   void AddMaxPool();
   void AddGlobalAveragePool();
@@ -55,10 +58,12 @@ class ModelBuilder {
 };
 
 // One function for each layout.
-void BuildMsdCsc(ModelBuilder* builder);      // msd_csc, msdnet
-void BuildResidual(ModelBuilder* builder);    // res_csc(_simplified), resnet,
-                                              // plain
-void BuildMultiLayer(ModelBuilder* builder);  // ml_csc, feed_forward
+void BuildMsdCsc(ModelBuilder* builder);          // msd_csc, msdnet
+void BuildMsdCscJoint(ModelBuilder* builder);     // msd_csc_joint
+void BuildLayeredPursuit(ModelBuilder* builder);  // layered_pursuit
+void BuildResidual(ModelBuilder* builder);        // res_csc(_simplified),
+                                                  // resnet, plain
+void BuildMultiLayer(ModelBuilder* builder);      // ml_csc, feed_forward
 
 }  // namespace csc
 

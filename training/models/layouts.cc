@@ -7,19 +7,60 @@
 
 namespace csc {
 
-// Layer i sees the image's channels and w from each layer before it. Dilations
-// 1, 2, 3 by turns; a max-pool after one and after two thirds of the layers.
+namespace {
+
+// A max-pool follows one and two thirds of the layers.
+bool PoolFollows(int layer, int depth) {
+  return layer + 1 == depth / 3 || layer + 1 == 2 * depth / 3;
+}
+
+// 1, 2, 3 by turns, but a filter wider than the image would meet mostly
+// padding. At 32 x 32 this changes nothing.
+int64_t Dilation(int layer, const Shape& shape) {
+  const int64_t side = std::min(shape.height, shape.width);
+  const int64_t widest = std::max<int64_t>(1, (side - 1) / 2);
+  return std::min<int64_t>(layer % 3 + 1, widest);
+}
+
+}  // namespace
+
+// Layer i sees the image's channels and w from each layer before it.
 void BuildMsdCsc(ModelBuilder* builder) {
   const ModelOptions& options = builder->options();
   const int depth = *options.depth;
   for (int i = 0; i < depth; ++i) {
-    // A filter wider than the image would meet mostly padding. At 32 x 32 this
-    // changes nothing.
-    const int64_t side = std::min(builder->shape().height, builder->shape().width);
-    const int64_t widest = std::max<int64_t>(1, (side - 1) / 2);
-    builder->AddMsdCsc(*options.width, std::min<int64_t>(i % 3 + 1, widest), *options.filter_scale);
-    const int done = i + 1;
-    if (done == depth / 3 || done == 2 * depth / 3) builder->AddMaxPool();
+    builder->AddMsdCsc(*options.width, Dilation(i, builder->shape()), *options.filter_scale);
+    if (PoolFollows(i, depth)) builder->AddMaxPool();
+  }
+  builder->AddGlobalAveragePool();
+  builder->AddClassifier();
+}
+
+// The same layers; those between two pools are pursued together.
+void BuildMsdCscJoint(ModelBuilder* builder) {
+  const ModelOptions& options = builder->options();
+  const int depth = *options.depth;
+  std::vector<int64_t> dilations;  // of the block begun
+  for (int i = 0; i < depth; ++i) {
+    dilations.push_back(Dilation(i, builder->shape()));
+    const bool pool = PoolFollows(i, depth);
+    if (!pool && i + 1 < depth) continue;
+    builder->AddDenseCsc(*options.width, dilations, *options.filter_scale);
+    dilations.clear();
+    if (pool) builder->AddMaxPool();
+  }
+  builder->AddGlobalAveragePool();
+  builder->AddClassifier();
+}
+
+// Plain layers, w channels each, without dilation: a code is all that the next
+// layer sees. Pools as above.
+void BuildLayeredPursuit(ModelBuilder* builder) {
+  const ModelOptions& options = builder->options();
+  const int depth = *options.depth;
+  for (int i = 0; i < depth; ++i) {
+    builder->AddLayeredPursuit(*options.width, *options.filter_scale);
+    if (PoolFollows(i, depth)) builder->AddMaxPool();
   }
   builder->AddGlobalAveragePool();
   builder->AddClassifier();

@@ -22,16 +22,18 @@ std::string StepWarning(const Model& model, const std::vector<float>& parameters
     const bool unrolled = layer.spec.Has("unfolding") && layer.spec.Int("unfolding") > 0;
     const bool residual = layer.spec.op == "ResCsc";
     if (!unrolled && !residual) continue;
-    // Filters are followed by b and c: in ResCsc those of F2, in MlCsc those of
-    // every pursued layer.
+    // Filters are followed by b and c: in ResCsc those of F2, in MlCsc and
+    // DenseCsc those of every pursued layer.
+    const bool joint = layer.spec.Has("layers");
     const int begin = layer.first + (residual ? 2 : 0);
-    const int end = layer.spec.op == "MlCsc" ? begin + layer.count : begin + 1;
+    const int end = joint ? begin + layer.count : begin + 1;
+    const int stride = joint ? ConstantsPerLayer(layer.spec) : 3;
     std::vector<Dims> dims;
     for (int i = layer.first; i < layer.first + layer.count; ++i) {
       dims.push_back(model.parameters[i].dims);
     }
     const std::vector<Geometry> geometries = LayerGeometries(layer.spec, dims);
-    for (int f = begin; f < end; f += 3) {
+    for (int f = begin; f < end; f += stride) {
       const float value = parameters[offsets[f + 2]];
       const double c = residual ? -value : value;  // Eq. 5 adds c F2^T s
       if (c == 0) continue;
@@ -39,10 +41,10 @@ std::string StepWarning(const Model& model, const std::vector<float>& parameters
       const Tensor filters = {
           model.parameters[f].dims,
           {parameters.begin() + offsets[f], parameters.begin() + offsets[f + 1]}};
-      // The dictionary of MSD-CSC is [I, F^T].
-      const Geometry& geometry = residual ? geometries[1] : geometries[(f - begin) / 3];
-      const double largest =
-          LargestEigenvalue(filters, geometry) + (layer.spec.op == "MsdCsc" ? 1 : 0);
+      // The dictionary of MSD-CSC and of a dense block is [I, F^T].
+      const bool identity = layer.spec.op == "MsdCsc" || layer.spec.op == "DenseCsc";
+      const Geometry& geometry = residual ? geometries[1] : geometries[(f - begin) / stride];
+      const double largest = LargestEigenvalue(filters, geometry) + (identity ? 1 : 0);
       if (0 <= c && c * largest <= 2) continue;
       ++outside;
       if (std::abs(c) * largest <= worst) continue;

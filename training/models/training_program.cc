@@ -31,18 +31,19 @@ LayerMoments MomentsOf(const TrainingProgram& training, int layer,
   return all;
 }
 
-// gamma and b of n channels become a and b of `count` rows that start at
-// channel `first` of the moments.
-void Fold(const LayerMoments& moments, int64_t first, int64_t rows, Tensor* scale,
+// gamma and b of n channels become a and b of `rows` rows. Their moments start
+// at channel `first` and, from row to row, `stride` channels further on.
+void Fold(const LayerMoments& moments, int64_t first, int64_t rows, int64_t stride, Tensor* scale,
           Tensor* threshold) {
   const int64_t n = static_cast<int64_t>(scale->data.size());
   Tensor a;
   Tensor b;
   a.dims = b.dims = rows == 1 ? Dims{n} : Dims{rows, n};
   for (int64_t i = 0; i < rows * n; ++i) {
-    const double factor = scale->data[i % n] / std::sqrt(moments.variance[first + i] + kEpsilon);
+    const int64_t k = first + i / n * stride + i % n;
+    const double factor = scale->data[i % n] / std::sqrt(moments.variance[k] + kEpsilon);
     a.data.push_back(static_cast<float>(factor));
-    b.data.push_back(static_cast<float>(threshold->data[i % n] + factor * moments.mean[first + i]));
+    b.data.push_back(static_cast<float>(threshold->data[i % n] + factor * moments.mean[k]));
   }
   *scale = std::move(a);
   *threshold = std::move(b);
@@ -60,13 +61,24 @@ void FreezeLayer(const ModelLayer& layer, const LayerMoments& moments, std::vect
   const std::string& op = layer.spec.op;
   std::vector<Tensor>& p = *own;
   if (op == "MsdCsc") {
-    Fold(moments, 0, layer.spec.Int("unfolding") + 1, &p[3], &p[1]);
+    const int64_t rows = layer.spec.Int("unfolding") + 1;
+    Fold(moments, 0, rows, static_cast<int64_t>(p[3].data.size()), &p[3], &p[1]);
+  } else if (op == "DenseCsc") {
+    // One sweep after the other, each with the moments of all layers.
+    const int64_t rows = layer.spec.Int("unfolding") + 1;
+    const int64_t stride = static_cast<int64_t>(moments.mean.size()) / rows;
+    int64_t first = 0;
+    for (size_t f = 0; f < p.size(); f += 4) {
+      const int64_t n = static_cast<int64_t>(p[f + 3].data.size());
+      Fold(moments, first, rows, stride, &p[f + 3], &p[f + 1]);
+      first += n;
+    }
   } else if (op == "ResCsc") {
     const int64_t m = static_cast<int64_t>(p[5].data.size());
-    Fold(moments, 0, 1, &p[5], &p[1]);
-    Fold(moments, m, 1, &p[6], &p[3]);
+    Fold(moments, 0, 1, 0, &p[5], &p[1]);
+    Fold(moments, m, 1, 0, &p[6], &p[3]);
   } else if (op == "LayeredThreshold") {
-    Fold(moments, 0, 1, &p[2], &p[1]);
+    Fold(moments, 0, 1, 0, &p[2], &p[1]);
     ScaleRows(p[2], &p[0]);
     p.pop_back();
   } else {
@@ -75,18 +87,6 @@ void FreezeLayer(const ModelLayer& layer, const LayerMoments& moments, std::vect
 }
 
 }  // namespace
-
-int64_t TrainingProgram::moments_size() const {
-  int64_t size = 0;
-  for (const Moments& m : moments) size += 2 * m.channels;
-  return size;
-}
-
-int64_t TrainingProgram::statistics_size() const {
-  int64_t size = 0;
-  for (int64_t channels : program.statistics()) size += 2 * channels;
-  return size;
-}
 
 namespace {
 

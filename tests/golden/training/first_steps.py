@@ -3,7 +3,7 @@
 
 Layers are written from the layer contract with PyTorch's own convolutions; gradients are PyTorch's automatic ones, in
 double precision. The random numbers, the order of the samples, augmentation, gradient descent, batch statistics and the
-evaluation after the last step are repeated here from their descriptions. Needs torch (2.15 was used):
+evaluation after the last step are repeated here from their descriptions. Needs torch (2.15 was used; Debian 12's 1.13 gives the same):
 
     python3 first_steps.py ../../../training/data/digits.csv.gz > first_steps.csv
 """
@@ -135,7 +135,7 @@ def per_channel(v):
 
 
 def relu(x):
-    return torch.clamp(x, min=0)
+    return torch.relu(x)  # whose derivative at 0 is 0 in every version, unlike clamp's
 
 
 def momentum_factors():
@@ -155,7 +155,7 @@ def msd_csc(net, x, w, dilation, unfolding, scale):
 
     def prox(u):
         # Identity and new channels are normalised one after the other, which for a normalisation by channel is the same
-        # as together; their running statistics are kept apart.
+        # as together; their moments are kept apart.
         u = torch.cat([net.normalise(u[:, :c]), net.normalise(u[:, c:])], 1)
         return relu(per_channel(a) * u - per_channel(b))
 
@@ -169,6 +169,61 @@ def msd_csc(net, x, w, dilation, unfolding, scale):
         r = z[:, :c] + F.conv_transpose2d(z[:, c:], filters, padding=dilation, dilation=dilation) - x
         previous = code
         code = prox(z - step * torch.cat([r, analysis(r)], 1))
+    return code
+
+
+def dense_csc(net, x, w, dilations, unfolding, scale):
+    """The layers of a dense block, pursued together: analysis A_i g = [g ; F_i g]."""
+    layers = []
+    channels = x.shape[1]
+    for dilation in dilations:
+        filters = net.filters(w, channels, 3, scale)
+        channels += w
+        b, step = net.parameter([channels]), net.parameter([1], constant=1.0)
+        a = net.parameter([channels], constant=1.0) if net.batch_norm else torch.ones(channels)
+        layers.append((filters, b, step, a, dilation))
+
+    def analysis(layer, image):
+        filters, dilation = layer[0], layer[4]
+        return torch.cat([image, F.conv2d(image, filters, padding=dilation, dilation=dilation)], 1)
+
+    def synthesis(layer, code):
+        filters, dilation = layer[0], layer[4]
+        c = filters.shape[1]
+        return code[:, :c] + F.conv_transpose2d(code[:, c:], filters, padding=dilation, dilation=dilation)
+
+    def prox(layer, u):
+        c = layer[0].shape[1]
+        u = torch.cat([net.normalise(u[:, :c]), net.normalise(u[:, c:])], 1)
+        return relu(per_channel(layer[3]) * u - per_channel(layer[1]))
+
+    codes = [x]
+    for layer in layers:
+        codes.append(prox(layer, layer[2] * analysis(layer, codes[-1])))
+    previous = codes[-1]
+    for _, factor in zip(range(unfolding), momentum_factors()):
+        estimates = [codes[-1] + factor * (codes[-1] - previous)]
+        previous = codes[-1]
+        for layer in reversed(layers):
+            estimates.insert(0, synthesis(layer, estimates[0]))
+        for i, layer in enumerate(layers, 1):
+            r = estimates[i - 1] - codes[i - 1]
+            codes[i] = prox(layer, estimates[i] - layer[2] * analysis(layer, r))
+    return codes[-1]
+
+
+def layered_pursuit(net, x, w, unfolding, scale):
+    filters, b, step = net.filters(w, x.shape[1], 3, scale), net.parameter([w]), net.parameter([1], constant=1.0)
+
+    def prox(u):
+        return relu(u - per_channel(b))
+
+    code = prox(step * F.conv2d(x, filters, padding=1))
+    previous = code
+    for _, factor in zip(range(unfolding), momentum_factors()):
+        z = code + factor * (code - previous)
+        previous = code
+        code = prox(z - step * F.conv2d(F.conv_transpose2d(z, filters, padding=1) - x, filters, padding=1))
     return code
 
 
@@ -244,6 +299,21 @@ def msd_network(depth, width, unfolding):
     return forward
 
 
+def joint_network(net, x):
+    for dilations in ((1, 2), (1, 1)):  # 3 is too wide for 4 x 4 pixels
+        x = dense_csc(net, x, 2, dilations, 3, 0.1)
+        x = F.max_pool2d(x, 2)
+    x = dense_csc(net, x, 2, (1, 1), 3, 0.1)
+    return classify(net, x.mean((2, 3), keepdim=True))
+
+
+def layered_network(net, x):
+    for _ in range(3):
+        x = layered_pursuit(net, x, 8, 2, 0.6)
+        x = F.max_pool2d(x, 2) if x.shape[2] > 2 else x
+    return classify(net, x.mean((2, 3), keepdim=True))
+
+
 def res_network(net, x):
     x = threshold(net, x, 4, 3, 1, 1, math.sqrt(2))
     for stage, m in enumerate((4, 8, 16)):
@@ -264,6 +334,8 @@ CASES = {
     "msd_csc_batch": (msd_network(3, 3, 3), True, 0.05, False, 0.01, True),
     "res_csc_batch": (res_network, True, 0.1, True, 1e-4, True),
     "ml_csc_none": (ml_network, False, 0.05, True, 0.0, False),
+    "msd_csc_joint_batch": (joint_network, True, 0.05, False, 0.0, False),
+    "layered_pursuit_none": (layered_network, False, 0.02, False, 0.0, True),
 }
 
 
