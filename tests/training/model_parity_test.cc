@@ -51,7 +51,7 @@ TEST_P(ModelParity, HoldsForATrainingStep) {
 
 TEST_P(ModelParity, HoldsForTheFrozenNetwork) {
   const Network network = Freeze(small_.model, small_.training, small_.work.parameters,
-                                 InitialRunningStatistics(small_.training));
+                                 InitialMoments(small_.training));
   Work work;
   work.batch = small_.work.batch;
   work.inputs = small_.work.inputs;

@@ -136,7 +136,7 @@ std::pair<int64_t, int64_t> Convolutions(const ModelOptions& options) {
   const Model model = MakeModel(options, kCifar, 10);
   const TrainingProgram training = BuildTrainingProgram(model);
   const Network network =
-      Freeze(model, training, InitialParameters(model, 1), InitialRunningStatistics(training));
+      Freeze(model, training, InitialParameters(model, 1), InitialMoments(training));
   return {CostOf(training.program).convolutions,
           CostOf(BuildProgram(network, kCifar)).convolutions};
 }

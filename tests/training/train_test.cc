@@ -88,6 +88,8 @@ TEST(TrainTest, EveryModelIsTrainedAndExported) {
   for (const Words& model :
        std::vector<Words>{{"msd_csc", "--normalisation", "none"},
                           {"msd_csc", "--unfolding", "3", "--algorithm", "ista"},
+                          {"msd_csc_joint", "--unfolding", "2"},
+                          {"layered_pursuit", "--unfolding", "2"},
                           {"msdnet"},
                           {"res_csc", "--depth", "8"},
                           {"res_csc_simplified", "--depth", "8"},

@@ -86,10 +86,6 @@ void FreezeLayer(const ModelLayer& layer, const LayerMoments& moments, std::vect
   }
 }
 
-}  // namespace
-
-namespace {
-
 // A ResNet block: its step is 0 and not trained.
 bool HasZeroStepForGood(const Model& model, const ModelLayer& layer) {
   std::vector<Tensor> constants;
@@ -102,6 +98,18 @@ bool HasZeroStepForGood(const Model& model, const ModelLayer& layer) {
 }
 
 }  // namespace
+
+int64_t TrainingProgram::moments_size() const {
+  int64_t size = 0;
+  for (const Moments& m : moments) size += 2 * m.channels;
+  return size;
+}
+
+int64_t TrainingProgram::statistics_size() const {
+  int64_t size = 0;
+  for (int64_t channels : program.statistics()) size += 2 * channels;
+  return size;
+}
 
 TrainingProgram BuildTrainingProgram(const Model& model, double label_smoothing) {
   TrainingProgram training;

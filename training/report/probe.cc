@@ -68,7 +68,7 @@ class Builder {
       AddPursuit();
     } else if (op == "ResCsc") {
       AddResidual();
-    } else if (op == "MlCsc") {
+    } else if (op == "MlCsc" || op == "DenseCsc") {
       AddMultiLayer();
     }
     return std::move(probe_);
@@ -242,16 +242,26 @@ void Builder::AddResidual() {
   probe_.dictionaries.push_back(std::move(second));
 }
 
+// The objective is that of MlCsc; a dense block has only what follows from its
+// dictionaries and its code.
 void Builder::AddMultiLayer() {
+  const bool dense = layer_.op == "DenseCsc";
+  const int stride = ConstantsPerLayer(layer_);
   const int64_t depth = layer_.Int("layers");
   std::vector<Penalty> penalties;
-  bool lasso = true;
+  bool lasso = !dense;
   for (int64_t i = 0; i < depth; ++i) {
-    DictionaryProbe row = Row(fmt::format("F_{}^T", i + 1), 3 * i, geometries_[i]);
-    const double c = parameters_[3 * i + 2].data[0];
+    const int f = static_cast<int>(i) * stride;
+    DictionaryProbe row =
+        Row(fmt::format(dense ? "[I, F_{}^T]" : "F_{}^T", i + 1), f, geometries_[i]);
+    row.identity = dense;
+    if (dense) row.figures.atoms += row.filters->dims[1];
+    const double c = LargestStep(parameters_[f + 2]);
     SetStep(c, layer_.Int("unfolding") > 0, &row);
-    penalties.push_back(PenaltyOf(parameters_[3 * i + 1], nullptr, c, 0, row.figures.atoms));
-    lasso = lasso && !penalties.back().weight.empty();
+    if (!dense) {
+      penalties.push_back(PenaltyOf(parameters_[f + 1], nullptr, c, 0, row.figures.atoms));
+      lasso = lasso && !penalties.back().weight.empty();
+    }
     probe_.dictionaries.push_back(std::move(row));
   }
   DictionaryProbe& last = probe_.dictionaries.back();

@@ -15,6 +15,8 @@
 //   MlCsc     F_i, all                  F_i^T                x
 //             F_1 also                                           not reconstructed
 //             F_L also   x                                       objective
+//   DenseCsc  F_i, all                  [I, F_i^T]           x
+//             F_L also   x
 //
 // (a) not where `simplified` drops the start, or c >= 0: Eq. 5 is then no step
 // of a pursuit. Other layers (pools, Gemm, SoftThreshold, Synthesis) are no
