@@ -84,6 +84,9 @@ def images(seed, *dims):
 def golden_cases():
     with open(os.path.join(os.path.dirname(golden.__file__), "golden.json"), encoding="utf-8") as file:
         for case in json.load(file):
+            # A layer of the project's own network spec, not an operator of the contract.
+            if case["op"] == "DenseCsc":
+                continue
             tensors = [
                 np.array(t["data"], float).reshape(t["dims"])
                 for t in [*case["parameters"], case["input"], case["output"]]
