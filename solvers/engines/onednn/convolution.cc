@@ -55,6 +55,15 @@ bool FlippedGeometry(const Geometry& g, Geometry* flipped) {
   return true;
 }
 
+// oneDNN 2.6's AVX-512 kernel computes wrong filter gradients where a large
+// filter covers its whole image (16 x 14 to 19 and higher were seen; dense layers
+// on maps of pixels have such filters). As a matrix product it is right.
+bool HasWrongKernel(const ConvolutionShape& s) {
+  const auto& kernel = s.geometry.kernel;
+  return s.kind == ConvolutionKind::kFilterGradient && s.code.height == 1 && s.code.width == 1 &&
+         kernel[0] >= 14 && kernel[1] >= 14;
+}
+
 }  // namespace
 
 OneOmpThread::OneOmpThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -146,7 +155,7 @@ Convolution::Convolution(const ConvolutionShape& s) {
     Make(s);
     // Windows in the pads alone and kernels wider than the image have no fast
     // kernel for blocks of lanes, but one (by matrix products) for plain NCHW.
-    if (implementation_.rfind("ref", 0) == 0) {
+    if (implementation_.rfind("ref", 0) == 0 || HasWrongKernel(s)) {
       reorders_ = true;
       image_desc_ = PlainDesc(blocked_image_desc_);
       code_desc_ = PlainDesc(blocked_code_desc_);
