@@ -31,7 +31,7 @@ constexpr double kWellConditioned = kEngineTolerance / 10;
 // step before a normalisation, or of scales before several: errors are measured
 // against at least this part of the largest gradient, and each term of a sum may
 // be off by some roundings of the layers that it has passed.
-constexpr double kCancellation = 1e-1;
+constexpr double kCancellation = 5e-2;
 constexpr double kTermRounding = 8 * 6e-8;
 
 struct TrainingCase {
