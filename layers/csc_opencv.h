@@ -23,8 +23,10 @@
 // string is never null and stays valid until the same thread calls the same
 // function again.
 //
-// Environment: CSC_ENGINE names the engine to use; CSC_VERBOSE=1 prints one
-// line on stderr for each layer prepared, CSC_VERBOSE=2 also every instruction.
+// Environment: CSC_ENGINE names the engine to use and CSC_ARITHMETIC how it may
+// multiply ("float32", the default; "direct", exact sums; "tf32" or "bf16" where
+// the engine has it); CSC_VERBOSE=1 prints one line on stderr for each layer
+// prepared, CSC_VERBOSE=2 also every instruction.
 
 #ifndef CSC_LAYERS_CSC_OPENCV_H_
 #define CSC_LAYERS_CSC_OPENCV_H_

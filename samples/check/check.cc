@@ -112,7 +112,7 @@ int Check(const Options& options) {
   const int64_t batch = images.dims[0];
   const auto pool = MakeThreadPool(options.threads);
   CompareOptions compare;
-  compare.prepare.exact = options.exact;
+  if (options.exact) compare.prepare.arithmetic = Arithmetic::kDirect;
   compare.executor = pool.get();
 
   const auto rows = CompareEngines(model.network, images, reference, checked, compare);

@@ -1,8 +1,44 @@
 #include "solvers/engines/engine.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cstdlib>
+#include <iterator>
+
 #include "solvers/error.h"
 
 namespace csc {
+
+namespace {
+
+constexpr const char* kArithmetics[] = {"direct", "float32", "tf32", "bf16"};
+
+}  // namespace
+
+const char* Name(Arithmetic arithmetic) { return kArithmetics[static_cast<int>(arithmetic)]; }
+
+Arithmetic ArithmeticByName(const std::string& name) {
+  for (size_t k = 0; k < std::size(kArithmetics); ++k) {
+    if (name == kArithmetics[k]) return static_cast<Arithmetic>(k);
+  }
+  Fail("arithmetic \"{}\" is unknown: one of {} expected", name, fmt::join(kArithmetics, ", "));
+}
+
+PrepareOptions ChosenOptions() {
+  PrepareOptions options;
+  const char* name = std::getenv("CSC_ARITHMETIC");
+  if (name != nullptr && *name != 0) options.arithmetic = ArithmeticByName(name);
+  return options;
+}
+
+void RequireFloat32(const std::string& engine, const PrepareOptions& options) {
+  if (options.arithmetic == Arithmetic::kDirect || options.arithmetic == Arithmetic::kFloat32) {
+    return;
+  }
+  throw EngineDeclined(fmt::format("arithmetic \"{}\" on engine \"{}\": direct or float32 expected",
+                                   Name(options.arithmetic), engine));
+}
 
 void CheckRunArguments(const Program& program, const RunArguments& arguments) {
   Require(arguments.batch >= 1, "a batch of {}: at least 1 expected", arguments.batch);

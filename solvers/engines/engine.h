@@ -40,11 +40,26 @@ struct RunArguments {
   int64_t* correct = nullptr;  // samples whose largest logit is their label's
 };
 
-struct PrepareOptions {
-  // Use exactly summed direct convolutions, never Winograd or reduced
-  // precision, so that small integers give exact results.
-  bool exact = false;
+// What an engine may do with float32 values on their way through a linear map.
+enum class Arithmetic {
+  kDirect,    // sums of float32 products as written: exact on small integers
+  kFloat32,   // any float32 algorithm, fast ones (Winograd) included
+  kTf32,      // products of TF32-rounded factors, summed in float32
+  kBfloat16,  // products of bfloat16-rounded factors, summed in float32
 };
+
+// "direct", "float32", "tf32", "bf16".
+const char* Name(Arithmetic arithmetic);
+// Throws Error for any other name.
+Arithmetic ArithmeticByName(const std::string& name);
+
+struct PrepareOptions {
+  Arithmetic arithmetic = Arithmetic::kFloat32;
+};
+
+// For callers who do not say: the environment variable CSC_ARITHMETIC, one of
+// the names above, else float32. Throws Error for any other value.
+PrepareOptions ChosenOptions();
 
 class Executable {
  public:
@@ -73,8 +88,14 @@ class Engine {
   virtual const std::string& name() const = 0;
   // Throws EngineDeclined, with the reason, for a program it cannot run.
   virtual std::unique_ptr<Executable> Prepare(const Program& program,
-                                              const PrepareOptions& options = {}) const = 0;
+                                              const PrepareOptions& options) const = 0;
+  std::unique_ptr<Executable> Prepare(const Program& program) const {
+    return Prepare(program, ChosenOptions());
+  }
 };
+
+// For engines that know no other: throws EngineDeclined for TF32 and bfloat16.
+void RequireFloat32(const std::string& engine, const PrepareOptions& options);
 
 // Checks `arguments` against `program`: counts, null pointers, batch, labels.
 // Throws Error.

@@ -17,7 +17,8 @@ class CudaEngine : public Engine {
   const std::string& name() const override { return name_; }
 
   std::unique_ptr<Executable> Prepare(const Program& program,
-                                      const PrepareOptions&) const override {
+                                      const PrepareOptions& options) const override {
+    RequireFloat32(name_, options);
     // Direct sums in float32 always: exact on small integers.
     return std::make_unique<CudaExecutable>(program, tuning_, make_backend_());
   }

@@ -14,7 +14,7 @@ namespace csc::cuda {
 
 // To be raised whenever engine.h or program.h changes in a way that sizes do
 // not show.
-constexpr size_t kInterfaceVersion = 1;
+constexpr size_t kInterfaceVersion = 2;
 
 struct Interface {
   size_t version = kInterfaceVersion;

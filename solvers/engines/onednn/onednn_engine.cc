@@ -30,7 +30,8 @@ class OneDnnEngine : public Engine {
   const std::string& name() const override { return name_; }
 
   std::unique_ptr<Executable> Prepare(const Program& program,
-                                      const PrepareOptions&) const override {
+                                      const PrepareOptions& options) const override {
+    RequireFloat32(name_, options);
     // All convolutions are sums of products, hence exact on small integers.
     try {
       return std::make_unique<onednn::OneDnnExecutable>(program, BlockLanes());

@@ -64,7 +64,8 @@ class ReferenceEngine : public Engine {
   const std::string& name() const override { return name_; }
 
   std::unique_ptr<Executable> Prepare(const Program& program,
-                                      const PrepareOptions&) const override {
+                                      const PrepareOptions& options) const override {
+    RequireFloat32(name_, options);
     return std::make_unique<ReferenceExecutable>(program);
   }
 

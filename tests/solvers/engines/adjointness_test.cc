@@ -57,7 +57,7 @@ TEST_P(Adjointness, HoldsForRandomGeometries) {
 
 TEST_P(Adjointness, IsExactForIntegers) {
   PrepareOptions exact;
-  exact.exact = true;
+  exact.arithmetic = Arithmetic::kDirect;
   ForEachSeed(300, [&](Random* random) {
     const Convolution c = RandomConvolution(random);
     const Program program = Both(c);

@@ -26,7 +26,7 @@ class Exact : public ::testing::TestWithParam<std::string> {
     if (LargestMagnitude(expected.gradients) > kExactlySummed) return;
     ++compared_;
     PrepareOptions options;
-    options.exact = true;
+    options.arithmetic = Arithmetic::kDirect;
     const Results actual = RunOn(engine_, program, work, options);
     for (size_t i = 0; i < expected.outputs.size(); ++i) {
       EXPECT_TRUE(Equal(actual.outputs[i], expected.outputs[i]))
