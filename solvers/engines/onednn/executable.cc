@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 
 #include "solvers/engines/onednn/convolution.h"
 #include "solvers/error.h"
@@ -10,70 +12,107 @@ namespace csc::onednn {
 
 namespace {
 
-// Images a worker takes through a stage together. Inference keeps a tile's
-// values in the caches; a training tile is also the chunk whose gradients are
-// summed before those of all chunks are, in order.
-constexpr int64_t kInferenceTile = 4;
-constexpr int64_t kTrainingTile = 8;
-// Inference batches of fewer images run in tiles of one.
-constexpr int64_t kSmallBatch = 8;
+// Images a worker takes through a stage together. A training tile is also the
+// chunk whose gradients are summed before those of all chunks are, in order.
+constexpr int64_t kInferenceTile = kMostGroupImages;
+constexpr int64_t kTrainingTile = kMostGroupImages;
+// Tiles that an inference batch is cut into at least, for so many workers.
+constexpr int64_t kLeastTiles = 8;
 // Up to so many images are computed one after the other, all workers together.
 constexpr int64_t kCooperativeBatch = 3;
 
 }  // namespace
 
-OneDnnExecutable::OneDnnExecutable(const Program& program, int block)
+OneDnnExecutable::OneDnnExecutable(const Program& program, const PrepareOptions& options, int block)
     : program_(program),
       plan_(MakePlan(program, block)),
+      winograd_(program_, plan_, options.arithmetic != Arithmetic::kDirect),
       parameters_(program.parameter_size()),
       packed_(plan_.instructions.size()),
       statistics_(program.statistics().size()),
       statistic_stage_(program.statistics().size()) {
-  for (size_t stage = 0; stage < plan_.stages.size(); ++stage) {
-    for (const Unit& unit : plan_.stages[stage].units) {
-      for (int index : unit.instructions) {
-        const Instruction& i = plan_.instructions[index];
-        has_gradients_ = has_gradients_ || i.op == Opcode::kFilterGradient ||
-                         i.op == Opcode::kScalarGradient || i.op == Opcode::kChannelGradient;
-        has_loss_ = has_loss_ || i.op == Opcode::kSoftmaxLoss;
-        if (i.op == Opcode::kNormalise) {
-          statistics_[i.statistic].epsilon = i.epsilon;
-        }
-        if (i.op != Opcode::kMoments && i.op != Opcode::kNormaliseSums) {
-          continue;
-        }
-        Statistic& statistic = statistics_[i.statistic];
-        const ValueId value = i.terms[0].value;
-        statistic.lane_of_channel = plan_.layouts[value].LaneOfChannel();
-        statistic.lanes = plan_.layouts[value].lanes();
-        statistic.pixels = plan_.shapes[value].height * plan_.shapes[value].width;
-        statistic.moments = i.op == Opcode::kMoments;
-        statistic_stage_[i.statistic] = static_cast<int>(stage);
-      }
-    }
+  for (size_t k = 0; k < plan_.instructions.size(); ++k) {
+    const Instruction& i = plan_.instructions[k];
+    has_gradients_ = has_gradients_ || i.op == Opcode::kFilterGradient ||
+                     i.op == Opcode::kScalarGradient || i.op == Opcode::kChannelGradient;
+    has_loss_ = has_loss_ || i.op == Opcode::kSoftmaxLoss;
+    if (i.op == Opcode::kNormalise) statistics_[i.statistic].epsilon = i.epsilon;
+    if (i.op != Opcode::kMoments && i.op != Opcode::kNormaliseSums) continue;
+    Statistic& statistic = statistics_[i.statistic];
+    const ValueId value = i.terms[0].value;
+    statistic.lane_of_channel = plan_.layouts[value].LaneOfChannel();
+    statistic.lanes = plan_.layouts[value].lanes();
+    statistic.pixels = plan_.shapes[value].height * plan_.shapes[value].width;
+    statistic.moments = i.op == Opcode::kMoments;
+    statistic_stage_[i.statistic] = plan_.levels[k];
+  }
+  for (const Stage& stage : plan_.stages) {
+    for (const Group& group : stage.groups)
+      num_units_ += 2 + static_cast<int64_t>(group.units.size());
   }
   // Whether oneDNN can do it at all shows now, not at the first run.
   OneOmpThread one_thread;
-  FindTileSet(1, Cooperates(1) ? kTogetherParts : 1);
+  MakeTileSets(1, Cooperates(1) ? kTogetherParts : 1);
 }
 
 int64_t OneDnnExecutable::TileImages(int64_t batch) const {
   // A function of the batch alone: the number of threads must not matter.
   if (has_gradients_) return std::min(batch, kTrainingTile);
-  return batch < kSmallBatch ? 1 : kInferenceTile;
+  return std::clamp<int64_t>(batch / kLeastTiles, 1, kInferenceTile);
 }
 
 bool OneDnnExecutable::Cooperates(int64_t batch) const {
   return batch <= kCooperativeBatch && !has_gradients_ && !has_loss_ && statistics_.empty();
 }
 
-TileSet* OneDnnExecutable::FindTileSet(int64_t images, int max_parts) {
+template <typename Body>
+void OneDnnExecutable::ForEachGroup(int64_t images, const Body& body) const {
+  for (const Stage& stage : plan_.stages) {
+    for (const Group& group : stage.groups) {
+      const int64_t at_a_time = std::min(group.images, images);
+      body(group, at_a_time);
+      if (images % at_a_time != 0) body(group, images % at_a_time);
+    }
+  }
+}
+
+// A set serves all groups that ever take its number of images.
+void OneDnnExecutable::MakeTileSets(int64_t images, int max_parts) {
+  std::map<int64_t, std::set<int>> convolutions;
+  ForEachGroup(images, [&](const Group& group, int64_t at_a_time) {
+    std::set<int>& all = convolutions[at_a_time];
+    for (const Unit& unit : group.units) {
+      const int head = unit.instructions[0];
+      if (IsConvolution(plan_.instructions[head].op) && !winograd_.map(head)) all.insert(head);
+    }
+  });
+  for (auto& [at_a_time, all] : convolutions) {
+    std::unique_ptr<TileSet>* place = nullptr;
+    for (auto& set : tile_sets_) {
+      if (set->images() == at_a_time && set->max_parts() == max_parts) place = &set;
+    }
+    if (place == nullptr) place = &tile_sets_.emplace_back();
+    if (*place) {
+      const size_t asked = all.size();
+      size_t known = 0;
+      for (int k = 0; k < static_cast<int>(plan_.instructions.size()); ++k) {
+        if ((*place)->parts(k).empty()) continue;
+        known += all.count(k);
+        all.insert(k);
+      }
+      if (known == asked) continue;
+    }
+    const std::vector<int> instructions(all.begin(), all.end());
+    *place = std::make_unique<TileSet>(program_, plan_, instructions, at_a_time, max_parts);
+    (*place)->PackFilters(parameters_.data());
+  }
+}
+
+const TileSet* OneDnnExecutable::FindTileSet(int64_t images, int max_parts) const {
   for (const auto& set : tile_sets_) {
     if (set->images() == images && set->max_parts() == max_parts) return set.get();
   }
-  tile_sets_.push_back(std::make_unique<TileSet>(program_, plan_, images, max_parts));
-  tile_sets_.back()->PackFilters(parameters_.data());
-  return tile_sets_.back().get();
+  Fail("no convolutions were prepared for {} images at a time", images);
 }
 
 void OneDnnExecutable::SetParameters(const float* parameters) {
@@ -101,6 +140,7 @@ void OneDnnExecutable::SetParameters(const float* parameters) {
     packed.a = by_lane(i.scale, plan_.layouts[i.result]);
     packed.b = by_lane(i.threshold, plan_.layouts[i.result]);
   }
+  winograd_.PackFilters(parameters);
   for (const auto& set : tile_sets_) set->PackFilters(parameters);
 }
 
@@ -108,13 +148,13 @@ void OneDnnExecutable::Reserve(int64_t batch, int workers) {
   OneOmpThread one_thread;
   const int64_t images = TileImages(batch);
   const int64_t tiles = (batch + images - 1) / images;
-  FindTileSet(images, Cooperates(batch) ? kTogetherParts : 1);
-  if (batch % images != 0) FindTileSet(batch % images, 1);
-  if (progress_.empty()) progress_ = std::vector<Progress>(plan_.stages[0].units.size() + 2);
+  MakeTileSets(images, Cooperates(batch) ? kTogetherParts : 1);
+  if (batch % images != 0) MakeTileSets(batch % images, 1);
+  if (progress_.empty()) progress_ = std::vector<Progress>(num_units_);
   if (static_cast<int>(workers_.size()) < workers) workers_.resize(workers);
   size_t sums = 0;
-  for (const Stage& stage : plan_.stages) {
-    for (const Unit& unit : stage.units) {
+  ForEachGroup(1, [&](const Group& group, int64_t) {
+    for (const Unit& unit : group.units) {
       size_t unit_sums = 0;
       for (int index : unit.instructions) {
         const Instruction& i = plan_.instructions[index];
@@ -122,9 +162,11 @@ void OneDnnExecutable::Reserve(int64_t batch, int workers) {
       }
       sums = std::max(sums, unit_sums);
     }
-  }
+  });
   for (Worker& worker : workers_) {
-    worker.arena.Grow(plan_.tile_floats * images);
+    worker.arena.Grow(plan_.ArenaFloats(images));
+    worker.scratchpad.Grow(winograd_.scratch_floats());
+    worker.winograd_gradients.Grow(winograd_.gradient_floats());
     worker.sums.resize(std::max(worker.sums.size(), sums));
     for (const auto& set : tile_sets_) {
       worker.scratchpad.Grow(set->scratchpad_floats());
@@ -146,11 +188,16 @@ void OneDnnExecutable::Reserve(int64_t batch, int workers) {
 Plane OneDnnExecutable::PlaneOf(ValueId value, const Tile& tile) const {
   const Storage& s = plan_.storage[value];
   float* base = nullptr;
-  if (s.kind == Storage::Kind::kTile) {
-    base = tile.arena + s.offset * tile.images;
-  } else {
-    base =
-        batch_buffer_.data() + s.offset * tile.arguments->batch + tile.first_image * s.image_stride;
+  switch (s.kind) {
+    case Storage::Kind::kGroup:
+      base = tile.arena + plan_.tile_floats * tile.tile_images + s.offset * tile.group_images;
+      break;
+    case Storage::Kind::kTile:
+      base = tile.arena + s.offset * tile.tile_images + tile.inner_image * s.image_stride;
+      break;
+    default:
+      base = batch_buffer_.data() + s.offset * tile.arguments->batch +
+             tile.first_image * s.image_stride;
   }
   return {base + s.inner_offset, s.image_stride};
 }
@@ -177,21 +224,20 @@ void OneDnnExecutable::RunTiles(const RunArguments& arguments, Executor* executo
   for (Statistic& statistic : statistics_) {
     std::fill(statistic.partial.begin(), statistic.partial.end(), 0.0);
   }
-  const TileSet* full = FindTileSet(images, 1);
-  const TileSet* rest = batch % images != 0 ? FindTileSet(batch % images, 1) : nullptr;
+  std::fill(tile_loss_.begin(), tile_loss_.end(), 0.0);
+  std::fill(tile_correct_.begin(), tile_correct_.end(), 0);
   for (size_t stage = 0; stage < plan_.stages.size(); ++stage) {
     executor->ParallelFor(tiles, [&](int64_t index, int worker) {
-      Tile tile;
+      Tile tile{};
       tile.index = index;
       tile.first_image = index * images;
-      tile.images = std::min(images, batch - tile.first_image);
-      tile.set = tile.images == images ? full : rest;
+      tile.tile_images = std::min(images, batch - tile.first_image);
       tile.worker = &workers_[worker];
       tile.arena = tile.worker->arena.data();
       tile.arguments = &arguments;
       tile.gradients =
           has_gradients_ ? tile_gradients_.data() + index * program_.parameter_size() : nullptr;
-      RunStage(plan_.stages[stage], tile);
+      RunStage(stage, tile);
     });
     FinishStatistics(static_cast<int>(stage), tiles, arguments);
   }
@@ -263,14 +309,15 @@ int64_t OneDnnExecutable::WorkspaceBytes() const {
                   static_cast<int64_t>(parameters_.size() * sizeof(float));
   for (const Worker& worker : workers_) {
     bytes += worker.arena.bytes() + worker.scratchpad.bytes() + worker.gradient.bytes() +
-             worker.plain_gradient.bytes();
+             worker.plain_gradient.bytes() + worker.winograd_gradients.bytes();
   }
+  bytes += winograd_.PackedBytes();
   for (const auto& set : tile_sets_) bytes += set->PackedBytes();
   return bytes;
 }
 
 std::string OneDnnExecutable::Describe() const {
-  std::string text;
+  std::string text = winograd_.Describe();
   for (const auto& set : tile_sets_) text += set->Describe();
   return text;
 }

@@ -14,6 +14,7 @@
 #include "solvers/engines/onednn/kernels.h"
 #include "solvers/engines/onednn/plan.h"
 #include "solvers/engines/onednn/tile_set.h"
+#include "solvers/engines/onednn/winograd_set.h"
 
 namespace csc::onednn {
 
@@ -23,7 +24,7 @@ constexpr int kTogetherParts = 4;
 
 class OneDnnExecutable : public Executable {
  public:
-  OneDnnExecutable(const Program& program, int block);
+  OneDnnExecutable(const Program& program, const PrepareOptions& options, int block);
 
   void SetParameters(const float* parameters) override;
   void Reserve(int64_t batch, int workers) override;
@@ -38,14 +39,18 @@ class OneDnnExecutable : public Executable {
     Buffer scratchpad;
     Buffer gradient;        // as a primitive writes it
     Buffer plain_gradient;  // [code lanes][image lanes][kh][kw]
+    Buffer winograd_gradients;
     std::vector<double> sums;
   };
 
-  // One tile on its way through a stage, or one worker's share of a tile that
-  // several workers compute together.
+  // Some images of a tile on their way through a group, or one worker's share of
+  // them where several workers compute them together.
   struct Tile {
     int64_t index;
-    int64_t first_image;
+    int64_t tile_images;   // of the whole tile
+    int64_t group_images;  // that the group takes at a time
+    int64_t first_image;   // in the batch
+    int64_t inner_image;   // in the tile
     int64_t images;
     const TileSet* set;
     float* arena;
@@ -81,19 +86,31 @@ class OneDnnExecutable : public Executable {
   int64_t TileImages(int64_t batch) const;
   // Whether the workers share each image of such a batch, unit by unit.
   bool Cooperates(int64_t batch) const;
-  TileSet* FindTileSet(int64_t images, int max_parts);
+  // Calls body(group, images) for each group and each number of images that it is
+  // run on in tiles of `images`.
+  template <typename Body>
+  void ForEachGroup(int64_t images, const Body& body) const;
+  void MakeTileSets(int64_t images, int max_parts);
+  const TileSet* FindTileSet(int64_t images, int max_parts) const;
   void RunTiles(const RunArguments& arguments, Executor* executor);
   void RunTogether(const RunArguments& arguments, Executor* executor);
-  // One worker's way through a shared image.
-  void Participate(const Tile& tile);
+  // One worker's way through a group of a shared image.
+  void Participate(const Group& group, Progress* progress, const Tile& tile);
   int PartsOf(const Unit& unit, const TileSet& set) const;
   Plane PlaneOf(ValueId value, const Tile& tile) const;
-  void RunStage(const Stage& stage, const Tile& tile);
-  void Load(const Stage& stage, const Tile& tile);
-  void Store(const Stage& stage, const Tile& tile);
-  // Part `part` of `parts` of a unit: some of its lanes.
+  void RunStage(size_t stage, Tile tile);
+  void Load(const Group& group, const Tile& tile);
+  void Store(const Group& group, const Tile& tile);
+  // Part `part` of `parts` of a unit: some of its lanes or rows.
   void RunUnit(const Unit& unit, const Tile& tile, int part, int parts);
+  // An analysis or synthesis and what finishes it.
+  void RunLinearUnit(const Unit& unit, const Tile& tile, int part, int parts);
   void RunElementwiseUnit(const Unit& unit, const Tile& tile, int part, int parts);
+  // The operations of a unit's elementwise instructions, and afterwards what sums
+  // they leave.
+  std::vector<ElementOp> MakeElementOps(const Unit& unit, const Tile& tile);
+  void FinishElementOps(const Unit& unit, const std::vector<ElementOp>& ops,
+                        const Tile& tile) const;
   ElementOp MakeElementOp(int instruction, const Tile& tile) const;
   void AddGradients(const Instruction& i, const double* sums, int64_t lanes,
                     const Tile& tile) const;
@@ -107,8 +124,10 @@ class OneDnnExecutable : public Executable {
 
   const Program program_;
   const Plan plan_;
+  WinogradSet winograd_;
   bool has_gradients_ = false;
   bool has_loss_ = false;
+  int64_t num_units_ = 0;  // and two for each group
   std::vector<float> parameters_;
   std::vector<Packed> packed_;  // by instruction
   std::vector<std::unique_ptr<TileSet>> tile_sets_;
@@ -117,7 +136,7 @@ class OneDnnExecutable : public Executable {
   Buffer tile_gradients_;  // [tiles][parameter_size]
   std::vector<Statistic> statistics_;
   std::vector<int> statistic_stage_;  // by statistic: where it is written
-  std::vector<Progress> progress_;    // by unit, then one for loads and stores
+  std::vector<Progress> progress_;    // by unit, with two for each group's loads and stores
   std::atomic<bool> failed_{false};   // a participant has thrown
   std::vector<double> tile_loss_;
   std::vector<int64_t> tile_correct_;

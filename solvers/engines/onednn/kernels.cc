@@ -187,12 +187,12 @@ HWY_INLINE void ReductionStrip(const ElementOp& op, const float* const* terms, i
   }
 }
 
-void RunElementwise(const ElementOp* ops, int64_t num_ops, int64_t images, int64_t lanes,
+void RunElementwise(const ElementOp* ops, int64_t num_ops, const ElementRange& range, int64_t lanes,
                     int64_t pixels, int block) {
-  for (int64_t n = 0; n < images; ++n) {
-    for (int64_t lane = 0; lane < lanes; lane += block) {
-      for (int64_t first = 0; first < pixels; first += kStripPixels) {
-        const int64_t strip = HWY_MIN(kStripPixels, pixels - first);
+  for (int64_t n = range.first_image; n < range.end_image; ++n) {
+    for (int64_t lane = range.first_lane; lane < range.end_lane; lane += block) {
+      for (int64_t first = range.first_pixel; first < range.end_pixel; first += kStripPixels) {
+        const int64_t strip = HWY_MIN(kStripPixels, range.end_pixel - first);
         const int64_t at = lane * pixels + first * block;
         for (int64_t k = 0; k < num_ops; ++k) {
           const ElementOp& op = ops[k];
@@ -234,10 +234,10 @@ namespace csc::onednn {
 
 HWY_EXPORT(RunElementwise);
 
-void RunElementwise(const std::vector<ElementOp>& ops, int64_t images, int64_t lanes,
+void RunElementwise(const std::vector<ElementOp>& ops, const ElementRange& range, int64_t lanes,
                     int64_t pixels, int block) {
   HWY_DYNAMIC_DISPATCH(RunElementwise)
-  (ops.data(), static_cast<int64_t>(ops.size()), images, lanes, pixels, block);
+  (ops.data(), static_cast<int64_t>(ops.size()), range, lanes, pixels, block);
 }
 
 std::string SimdTarget() {

@@ -48,22 +48,17 @@ struct ElementOp {
   const float* b = nullptr;  // by lane; null: 0
   const float* c = nullptr;  // by lane
   double* sums = nullptr;
-
-  // Starts at a later lane. Not for sums of two rows.
-  void Skip(int64_t lane, int64_t pixels) {
-    for (Plane& term : terms) {
-      if (term.data) term.data += lane * pixels;
-    }
-    if (result.data) result.data += lane * pixels;
-    for (const float** v : {&a, &b, &c}) {
-      if (*v) *v += lane;
-    }
-    if (sums) sums += lane;
-  }
 };
 
-// Runs the operations in order on `images` images of `lanes` x `pixels`.
-void RunElementwise(const std::vector<ElementOp>& ops, int64_t images, int64_t lanes,
+// The part of some images on which operations run.
+struct ElementRange {
+  int64_t first_image = 0, end_image = 0;
+  int64_t first_lane = 0, end_lane = 0;  // whole blocks
+  int64_t first_pixel = 0, end_pixel = 0;
+};
+
+// Runs the operations in order on a range of images of `lanes` x `pixels`.
+void RunElementwise(const std::vector<ElementOp>& ops, const ElementRange& range, int64_t lanes,
                     int64_t pixels, int block);
 
 // Pooling without pads. `geometry` holds kernel and strides.

@@ -32,9 +32,8 @@ class OneDnnEngine : public Engine {
   std::unique_ptr<Executable> Prepare(const Program& program,
                                       const PrepareOptions& options) const override {
     RequireFloat32(name_, options);
-    // All convolutions are sums of products, hence exact on small integers.
     try {
-      return std::make_unique<onednn::OneDnnExecutable>(program, BlockLanes());
+      return std::make_unique<onednn::OneDnnExecutable>(program, options, BlockLanes());
     } catch (const dnnl::error& error) {
       throw EngineDeclined(fmt::format("oneDNN: {}", error.what()));
     }

@@ -1,27 +1,18 @@
 #include "solvers/engines/onednn/plan.h"
 
 #include <algorithm>
-#include <map>
 
 #include "solvers/engines/onednn/arena.h"
 #include "solvers/engines/onednn/kernels.h"
 
 namespace csc::onednn {
 
-bool IsElementwise(Opcode op) {
-  switch (op) {
-    case Opcode::kPointwise:
-    case Opcode::kMask:
-    case Opcode::kMoments:
-    case Opcode::kNormalise:
-    case Opcode::kNormaliseSums:
-    case Opcode::kNormaliseAdjoint:
-    case Opcode::kScalarGradient:
-    case Opcode::kChannelGradient:
-      return true;
-    default:
-      return false;
+int64_t Plan::ArenaFloats(int64_t images) const {
+  int64_t groups = 0;
+  for (int64_t n = 1; n <= kMostGroupImages; ++n) {
+    groups = std::max(groups, group_floats[n] * std::min(n, images));
   }
+  return tile_floats * images + groups;
 }
 
 namespace {
@@ -29,13 +20,9 @@ namespace {
 class Planner {
  public:
   Planner(const Program& program, int block) : program_(program) {
-    for (ValueId v = 0; v < program.num_values(); ++v) {
-      plan_.shapes.push_back(program.shape(v));
-    }
-    plan_.layouts = ChooseLayouts(program, block);
-    SplitLongSums();
-    AssignLevels();
-    FormUnits();
+    static_cast<Schedule&>(plan_) = MakeSchedule(program, block);
+    plan_.inlaid.assign(plan_.instructions.size(), 0);
+    plan_.storage.resize(plan_.shapes.size());
     FindLifetimes();
     InlayJoins();
     PlaceValues();
@@ -44,119 +31,56 @@ class Planner {
   Plan Take() { return std::move(plan_); }
 
  private:
+  // Numbers of stages, groups and units, counted across all stages.
   struct Lifetime {
     int def_level = -1, last_level = -1;
-    int def_unit = -1, last_unit = -1;  // unit numbers across all stages
+    int def_group = -1, last_group = -1;
+    int last_unit = -1;
+    bool stored = false;  // must outlive the units of its group
   };
 
-  // Sums of more terms than a kernel takes become a chain of sums.
-  void SplitLongSums() {
-    for (Instruction i : program_.instructions()) {
-      while (i.op == Opcode::kPointwise && i.terms.size() > kMaxTerms) {
-        Instruction head{Opcode::kPointwise};
-        head.terms.assign(i.terms.begin(), i.terms.begin() + kMaxTerms);
-        head.result = static_cast<ValueId>(plan_.shapes.size());
-        plan_.shapes.push_back(plan_.shapes[i.result]);
-        plan_.layouts.push_back(plan_.layouts[i.result]);
-        i.terms.erase(i.terms.begin(), i.terms.begin() + kMaxTerms);
-        i.terms.insert(i.terms.begin(), Term{head.result, {}});
-        plan_.instructions.push_back(std::move(head));
-      }
-      plan_.instructions.push_back(std::move(i));
-    }
-    plan_.inlaid.assign(plan_.instructions.size(), 0);
-    plan_.storage.resize(plan_.shapes.size());
-  }
-
-  // The earliest stage in which each instruction can run.
-  void AssignLevels() {
-    std::vector<int> of_value(plan_.shapes.size(), 0);
-    std::vector<int> of_statistic(program_.statistics().size(), 0);
-    for (const Instruction& i : plan_.instructions) {
-      int level = 0;
-      for (const Term& term : i.terms) {
-        level = std::max(level, of_value[term.value]);
-      }
-      const bool writes = i.op == Opcode::kMoments || i.op == Opcode::kNormaliseSums;
-      if (writes) {
-        of_statistic[i.statistic] = level;
-      } else {
-        if (i.statistic >= 0) {
-          level = std::max(level, of_statistic[i.statistic] + 1);
-        }
-        if (i.sums_statistic >= 0) {
-          level = std::max(level, of_statistic[i.sums_statistic] + 1);
-        }
-      }
-      if (i.result >= 0) of_value[i.result] = level;
-      levels_.push_back(level);
-    }
-    const int count = levels_.empty() ? 1 : *std::max_element(levels_.begin(), levels_.end()) + 1;
-    plan_.stages.resize(count);
-  }
-
-  // Consecutive elementwise instructions of a stage and of one shape and layout
-  // form a unit.
-  void FormUnits() {
-    const auto shape_value = [](const Instruction& i) { return i.terms[0].value; };
-    for (size_t index = 0; index < plan_.instructions.size(); ++index) {
-      const Instruction& i = plan_.instructions[index];
-      std::vector<Unit>& units = plan_.stages[levels_[index]].units;
-      if (IsElementwise(i.op) && !units.empty()) {
-        const Instruction& last = plan_.instructions[units.back().instructions.back()];
-        const ValueId a = shape_value(i);
-        const ValueId b = shape_value(last);
-        if (IsElementwise(last.op) && plan_.shapes[a] == plan_.shapes[b] &&
-            plan_.layouts[a] == plan_.layouts[b]) {
-          units.back().instructions.push_back(static_cast<int>(index));
-          continue;
-        }
-      }
-      units.push_back({{static_cast<int>(index)}});
-    }
-  }
-
-  void Use(ValueId value, int level, int unit) {
+  void Use(ValueId value, int level, int group, int unit) {
     Lifetime& life = lifetimes_[value];
     if (life.def_level < 0) {
       life.def_level = level;
-      life.def_unit = unit;
+      life.def_group = group;
     }
     life.last_level = std::max(life.last_level, level);
+    life.last_group = std::max(life.last_group, group);
     life.last_unit = std::max(life.last_unit, unit);
   }
 
   void FindLifetimes() {
     lifetimes_.resize(plan_.shapes.size());
+    std::vector<Group*> groups;
     int unit_number = 0;
-    std::vector<int> last_unit_of_level;
     for (size_t level = 0; level < plan_.stages.size(); ++level) {
-      for (const Unit& unit : plan_.stages[level].units) {
-        for (int index : unit.instructions) {
-          const Instruction& i = plan_.instructions[index];
-          for (const Term& term : i.terms) Use(term.value, level, unit_number);
-          if (i.result >= 0) Use(i.result, level, unit_number);
+      for (Group& group : plan_.stages[level].groups) {
+        const int group_number = static_cast<int>(groups.size());
+        groups.push_back(&group);
+        for (const Unit& unit : group.units) {
+          for (int index : unit.instructions) {
+            const Instruction& i = plan_.instructions[index];
+            for (const Term& term : i.terms) Use(term.value, level, group_number, unit_number);
+            if (i.result >= 0) Use(i.result, level, group_number, unit_number);
+          }
+          ++unit_number;
         }
-        ++unit_number;
       }
-      last_unit_of_level.push_back(unit_number - 1);
     }
-    for (ValueId input : program_.inputs()) {
-      Lifetime& life = lifetimes_[input];
-      if (life.def_level < 0) continue;  // unused
-      plan_.stages[life.def_level].loads.push_back(input);
-      // Loaded before the stage's first unit.
-      life.def_unit = life.def_level == 0 ? 0 : last_unit_of_level[life.def_level - 1] + 1;
+    if (groups.empty()) {  // nothing to compute: inputs are outputs
+      plan_.stages[0].groups.emplace_back();
+      groups.push_back(&plan_.stages[0].groups[0]);
     }
     for (ValueId output : program_.outputs()) {
       Lifetime& life = lifetimes_[output];
-      if (life.def_level < 0) {  // an input that is also an output
-        life = {0, 0, 0, 0};
-        plan_.stages[0].loads.push_back(output);
-      }
-      plan_.stages[life.last_level].stores.push_back(output);
-      // Stored after the stage's last unit, so nothing may take its place.
-      life.last_unit = last_unit_of_level[life.last_level] + 1;
+      if (life.def_level < 0) Use(output, 0, 0, -1);  // an input that is also an output
+      life.stored = true;
+      groups[life.def_group]->stores.push_back(output);
+    }
+    for (ValueId input : program_.inputs()) {
+      const Lifetime& life = lifetimes_[input];
+      if (life.def_level >= 0) groups[life.def_group]->loads.push_back(input);
     }
   }
 
@@ -188,11 +112,11 @@ class Planner {
         const ValueId part = term.value;
         const int by = producer[part];
         lanes.push_back(FirstLaneOfPart(plan_.layouts[join.result], channel, plan_.layouts[part]));
-        possible = possible && lanes.back() >= 0 && by >= 0 &&
-                   IsElementwise(plan_.instructions[by].op) && levels_[by] == levels_[k] &&
-                   !touches_primitive[part] && parent_[part] < 0 &&
-                   std::count_if(join.terms.begin(), join.terms.end(),
-                                 [&](const Term& t) { return t.value == part; }) == 1;
+        possible =
+            possible && lanes.back() >= 0 && by >= 0 && IsElementwise(plan_.instructions[by].op) &&
+            plan_.levels[by] == plan_.levels[k] && !touches_primitive[part] && parent_[part] < 0 &&
+            std::count_if(join.terms.begin(), join.terms.end(),
+                          [&](const Term& t) { return t.value == part; }) == 1;
         channel += plan_.shapes[part].channels;
       }
       if (!possible) continue;
@@ -204,42 +128,74 @@ class Planner {
         plan_.storage[part].inner_offset =
             lanes[p] * plan_.shapes[part].height * plan_.shapes[part].width;
         const Lifetime& life = lifetimes_[part];
-        whole.def_unit = std::min(whole.def_unit, life.def_unit);
+        whole.def_group = std::min(whole.def_group, life.def_group);
         whole.def_level = std::min(whole.def_level, life.def_level);
         whole.last_unit = std::max(whole.last_unit, life.last_unit);
+        whole.last_group = std::max(whole.last_group, life.last_group);
         whole.last_level = std::max(whole.last_level, life.last_level);
+        whole.stored = whole.stored || life.stored;
       }
     }
   }
 
-  bool Crosses(ValueId v) const { return lifetimes_[v].def_level != lifetimes_[v].last_level; }
+  Storage::Kind KindOf(ValueId v) const {
+    const Lifetime& life = lifetimes_[v];
+    if (life.def_level != life.last_level) return Storage::Kind::kBatch;
+    return life.def_group != life.last_group ? Storage::Kind::kTile : Storage::Kind::kGroup;
+  }
 
-  // The operand whose place an elementwise result may take over: one that dies
-  // with this instruction.
+  // The operand whose place an elementwise result may take over: one of its kind
+  // that dies with this instruction and that the unit's linear map does not read.
   ValueId Inherited(const Unit& unit, size_t position, int unit_number) const {
     const Instruction& i = plan_.instructions[unit.instructions[position]];
-    if (i.result < 0 || Crosses(i.result) || parent_[i.result] >= 0) return -1;
+    if (!IsElementwise(i.op) || KindOf(i.result) == Storage::Kind::kBatch ||
+        parent_[i.result] >= 0) {
+      return -1;
+    }
+    const Instruction& head = plan_.instructions[unit.instructions[0]];
     for (const Term& term : i.terms) {
       const ValueId v = term.value;
-      const Storage& s = plan_.storage[v];
-      if (s.kind != Storage::Kind::kTile || parent_[v] >= 0 || is_parent_[v] ||
-          lifetimes_[v].last_unit != unit_number || given_away_[v]) {
+      const Lifetime& life = lifetimes_[v];
+      if (plan_.storage[v].kind != KindOf(i.result) || parent_[v] >= 0 || is_parent_[v] ||
+          life.last_unit != unit_number || life.stored || given_away_[v]) {
         continue;
       }
-      bool used_later = false;
+      bool needed = false;
+      for (const Term& t : head.terms) {
+        needed = needed || (!IsElementwise(head.op) && t.value == v);
+      }
       for (size_t k = position + 1; k < unit.instructions.size(); ++k) {
         for (const Term& t : plan_.instructions[unit.instructions[k]].terms) {
-          used_later = used_later || t.value == v;
+          needed = needed || t.value == v;
         }
       }
-      if (!used_later) return v;
+      if (!needed) return v;
     }
     return -1;
   }
 
-  void PlaceTileValue(ValueId v, Arena* arena) {
+  // Values that live in an arena now.
+  struct Living {
+    Arena arena;
+    std::vector<ValueId> values;
+  };
+
+  void Place(ValueId v, Storage::Kind kind, Living* living) {
     const int64_t floats = plan_.ImageFloats(v);
-    plan_.storage[v] = {Storage::Kind::kTile, arena->Allocate(floats), floats, 0};
+    plan_.storage[v] = {kind, living->arena.Allocate(floats), floats, 0};
+    living->values.push_back(v);
+  }
+
+  template <typename Dead>
+  void Free(Living* living, const Dead& dead) {
+    for (auto v = living->values.begin(); v != living->values.end();) {
+      if (dead(lifetimes_[*v])) {
+        living->arena.Free(plan_.storage[*v].offset, plan_.ImageFloats(*v));
+        v = living->values.erase(v);
+      } else {
+        ++v;
+      }
+    }
   }
 
   void PlaceValues() {
@@ -250,43 +206,47 @@ class Planner {
     }
     PlaceBatchValues();
     int unit_number = 0;
+    int group_number = 0;
     for (Stage& stage : plan_.stages) {
-      Arena arena;
-      std::vector<ValueId> live;
-      const auto place = [&](ValueId v) {
-        PlaceTileValue(v, &arena);
-        live.push_back(v);
-      };
-      for (ValueId v : stage.loads) {
-        if (!Crosses(v)) place(v);
-      }
-      for (const Unit& unit : stage.units) {
-        for (size_t k = 0; k < unit.instructions.size(); ++k) {
-          const Instruction& i = plan_.instructions[unit.instructions[k]];
-          if (i.result < 0) continue;
-          const ValueId root = RootOf(i.result);
-          if (plan_.storage[root].kind != Storage::Kind::kNone) continue;
-          const ValueId heir = IsElementwise(i.op) ? Inherited(unit, k, unit_number) : -1;
-          if (heir >= 0) {
-            plan_.storage[root] = plan_.storage[heir];
-            given_away_[heir] = 1;
-            std::replace(live.begin(), live.end(), heir, root);
-          } else {
-            place(root);
+      Living of_tile;
+      for (Group& group : stage.groups) {
+        Living of_group;
+        const auto living_of = [&](Storage::Kind kind) {
+          return kind == Storage::Kind::kTile ? &of_tile : &of_group;
+        };
+        const auto place = [&](ValueId v) {
+          const Storage::Kind kind = KindOf(v);
+          if (kind != Storage::Kind::kBatch) Place(v, kind, living_of(kind));
+        };
+        for (ValueId v : group.loads) place(v);
+        for (const Unit& unit : group.units) {
+          for (size_t k = 0; k < unit.instructions.size(); ++k) {
+            const Instruction& i = plan_.instructions[unit.instructions[k]];
+            if (i.result < 0) continue;
+            const ValueId root = RootOf(i.result);
+            if (plan_.storage[root].kind != Storage::Kind::kNone) continue;
+            const ValueId heir = Inherited(unit, k, unit_number);
+            if (heir >= 0) {
+              plan_.storage[root] = plan_.storage[heir];
+              given_away_[heir] = 1;
+              auto& values = living_of(plan_.storage[root].kind)->values;
+              std::replace(values.begin(), values.end(), heir, root);
+            } else {
+              place(root);
+            }
           }
+          // Values die at the end of the unit, never inside it; those of the tile at
+          // the end of the group, whose other images still need them.
+          Free(&of_group,
+               [&](const Lifetime& life) { return life.last_unit <= unit_number && !life.stored; });
+          ++unit_number;
         }
-        // Values die at the end of the unit, never inside it.
-        for (auto v = live.begin(); v != live.end();) {
-          if (lifetimes_[*v].last_unit <= unit_number) {
-            arena.Free(plan_.storage[*v].offset, plan_.ImageFloats(*v));
-            v = live.erase(v);
-          } else {
-            ++v;
-          }
-        }
-        ++unit_number;
+        Free(&of_tile, [&](const Lifetime& life) { return life.last_group <= group_number; });
+        int64_t& floats = plan_.group_floats[group.images];
+        floats = std::max(floats, of_group.arena.size());
+        ++group_number;
       }
-      plan_.tile_floats = std::max(plan_.tile_floats, arena.size());
+      plan_.tile_floats = std::max(plan_.tile_floats, of_tile.arena.size());
     }
     for (ValueId v = 0; v < static_cast<ValueId>(parent_.size()); ++v) {
       if (parent_[v] < 0) continue;
@@ -310,32 +270,21 @@ class Planner {
 
   // Values that cross a barrier, reusing space between levels.
   void PlaceBatchValues() {
-    Arena arena;
-    std::vector<ValueId> live;
+    Living of_batch;
     for (int level = 0; level < static_cast<int>(plan_.stages.size()); ++level) {
       for (ValueId v = 0; v < static_cast<ValueId>(lifetimes_.size()); ++v) {
-        if (lifetimes_[v].def_level != level || !Crosses(v) || parent_[v] >= 0) {
-          continue;
-        }
-        const int64_t floats = plan_.ImageFloats(v);
-        plan_.storage[v] = {Storage::Kind::kBatch, arena.Allocate(floats), floats, 0};
-        live.push_back(v);
-      }
-      for (auto v = live.begin(); v != live.end();) {
-        if (lifetimes_[*v].last_level <= level) {
-          arena.Free(plan_.storage[*v].offset, plan_.ImageFloats(*v));
-          v = live.erase(v);
-        } else {
-          ++v;
+        if (lifetimes_[v].def_level == level && parent_[v] < 0 &&
+            KindOf(v) == Storage::Kind::kBatch) {
+          Place(v, Storage::Kind::kBatch, &of_batch);
         }
       }
+      Free(&of_batch, [&](const Lifetime& life) { return life.last_level <= level; });
     }
-    plan_.batch_floats = arena.size();
+    plan_.batch_floats = of_batch.arena.size();
   }
 
   const Program& program_;
   Plan plan_;
-  std::vector<int> levels_;  // by instruction
   std::vector<Lifetime> lifetimes_;
   std::vector<ValueId> parent_;  // by value: the join it lies in, or -1
   std::vector<char> is_parent_;

@@ -1,10 +1,9 @@
-// What the oneDNN engine decides about a program before it knows the batch:
-// the order of instructions, where they are cut, and where values live.
+// What the oneDNN engine decides about a program before it knows the batch: its
+// schedule, and where values live.
 //
-// The batch runs in tiles of a few images. All instructions between two
-// barriers (a stage) run on one tile before the next tile begins, so that a
-// tile's values stay in a worker's own arena. Only values that cross a barrier
-// are kept for the whole batch.
+// A tile's values stay in a worker's own arena, those that no group hands on in
+// a part of it that all groups share. Only values that cross a barrier are kept
+// for the whole batch.
 
 #ifndef CSC_SOLVERS_ENGINES_ONEDNN_PLAN_H_
 #define CSC_SOLVERS_ENGINES_ONEDNN_PLAN_H_
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "solvers/engines/onednn/layout.h"
+#include "solvers/engines/onednn/schedule.h"
 #include "solvers/program/program.h"
 
 namespace csc::onednn {
@@ -21,8 +21,9 @@ namespace csc::onednn {
 struct Storage {
   enum class Kind {
     kNone,   // never used
-    kTile,   // in the worker's arena, from offset * images of the tile
-    kBatch,  // in the batch's buffer, from offset * images of the batch
+    kGroup,  // in the worker's arena, for the images that a group takes at a time
+    kTile,   // in the worker's arena, for the images of the tile
+    kBatch,  // in the batch's buffer
   };
   Kind kind = Kind::kNone;
   int64_t offset = 0;        // of the buffer the value lies in
@@ -30,35 +31,21 @@ struct Storage {
   int64_t inner_offset = 0;  // inside the image, for parts of a join
 };
 
-// Instructions that run together: one, or several elementwise ones.
-struct Unit {
-  std::vector<int> instructions;  // indices into Plan::instructions
-};
-
-struct Stage {
-  std::vector<Unit> units;
-  std::vector<ValueId> loads;   // inputs to convert first
-  std::vector<ValueId> stores;  // outputs to convert last
-};
-
-struct Plan {
-  std::vector<Instruction> instructions;  // long sums split, in program order
-  std::vector<Shape> shapes;              // by value, new ones included
-  std::vector<Layout> layouts;            // by value
-  std::vector<Storage> storage;           // by value
-  std::vector<Stage> stages;
-  std::vector<char> inlaid;  // by instruction: a join whose parts lie in place
-  int64_t tile_floats = 0;   // of an arena, for each image of a tile
-  int64_t batch_floats = 0;  // of the batch's buffer, for each image
+struct Plan : Schedule {
+  std::vector<Storage> storage;  // by value
+  std::vector<char> inlaid;      // by instruction: a join whose parts lie in place
+  int64_t tile_floats = 0;       // of an arena, for each image of a tile
+  int64_t batch_floats = 0;      // of the batch's buffer, for each image
+  // Of an arena, for the images that groups take at a time, by their number.
+  int64_t group_floats[kMostGroupImages + 1] = {};
 
   // Floats of one image of a value.
   int64_t ImageFloats(ValueId value) const {
     return layouts[value].lanes() * shapes[value].height * shapes[value].width;
   }
+  // Floats of an arena for tiles of so many images.
+  int64_t ArenaFloats(int64_t images) const;
 };
-
-// True for instructions that touch each position on its own.
-bool IsElementwise(Opcode op);
 
 Plan MakePlan(const Program& program, int block);
 

@@ -1,4 +1,4 @@
-// One tile's way through a stage, instruction by instruction.
+// One tile's way through a stage, group by group and unit by unit.
 
 #include <algorithm>
 #include <cmath>
@@ -9,8 +9,8 @@
 
 namespace csc::onednn {
 
-void OneDnnExecutable::Load(const Stage& stage, const Tile& tile) {
-  for (ValueId value : stage.loads) {
+void OneDnnExecutable::Load(const Group& group, const Tile& tile) {
+  for (ValueId value : group.loads) {
     const auto& inputs = program_.inputs();
     const size_t k = std::find(inputs.begin(), inputs.end(), value) - inputs.begin();
     const Shape& shape = plan_.shapes[value];
@@ -19,8 +19,8 @@ void OneDnnExecutable::Load(const Stage& stage, const Tile& tile) {
   }
 }
 
-void OneDnnExecutable::Store(const Stage& stage, const Tile& tile) {
-  for (ValueId value : stage.stores) {
+void OneDnnExecutable::Store(const Group& group, const Tile& tile) {
+  for (ValueId value : group.stores) {
     for (size_t k = 0; k < program_.outputs().size(); ++k) {
       float* output = tile.arguments->outputs[k];
       if (program_.outputs()[k] != value || output == nullptr) continue;
@@ -31,25 +31,37 @@ void OneDnnExecutable::Store(const Stage& stage, const Tile& tile) {
   }
 }
 
-void OneDnnExecutable::RunStage(const Stage& stage, const Tile& tile) {
+void OneDnnExecutable::RunStage(size_t stage, Tile tile) {
   OneOmpThread one_thread;
+  const int64_t first_image = tile.first_image;
+  float* sums = tile.worker->winograd_gradients.data();
+  winograd_.ClearGradients(stage, sums);
   try {
-    Load(stage, tile);
-    for (const Unit& unit : stage.units) {
-      const int parts = PartsOf(unit, *tile.set);
-      for (int part = 0; part < parts; ++part) RunUnit(unit, tile, part, parts);
+    for (const Group& group : plan_.stages[stage].groups) {
+      tile.group_images = std::min(group.images, tile.tile_images);
+      for (int64_t n = 0; n < tile.tile_images; n += tile.group_images) {
+        tile.inner_image = n;
+        tile.first_image = first_image + n;
+        tile.images = std::min(tile.group_images, tile.tile_images - n);
+        tile.set = FindTileSet(tile.images, 1);
+        Load(group, tile);
+        for (const Unit& unit : group.units) RunUnit(unit, tile, 0, 1);
+        Store(group, tile);
+      }
     }
-    Store(stage, tile);
   } catch (const dnnl::error& error) {
     Fail("oneDNN failed: {}", error.what());
   }
+  if (tile.gradients != nullptr) winograd_.AddGradients(stage, sums, tile.gradients);
 }
 
 int OneDnnExecutable::PartsOf(const Unit& unit, const TileSet& set) const {
-  const Instruction& i = plan_.instructions[unit.instructions[0]];
-  if (!set.parts(unit.instructions[0]).empty()) {
-    return static_cast<int>(set.parts(unit.instructions[0]).size());
+  const int head = unit.instructions[0];
+  const Instruction& i = plan_.instructions[head];
+  if (const Winograd* map = winograd_.map(head)) {
+    return static_cast<int>(std::min<int64_t>(set.max_parts(), map->num_bands()));
   }
+  if (!set.parts(head).empty()) return static_cast<int>(set.parts(head).size());
   if (!IsElementwise(i.op) && i.op != Opcode::kMaxPool && i.op != Opcode::kAveragePool) return 1;
   const Layout& layout = plan_.layouts[i.terms[0].value];
   return static_cast<int>(std::min<int64_t>(set.max_parts(), layout.lanes() / layout.block));
@@ -67,7 +79,7 @@ void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile, int part, int
   switch (i.op) {
     case Opcode::kAnalysis:
     case Opcode::kSynthesis:
-      return RunConvolution(index, tile, part);
+      return RunLinearUnit(unit, tile, part, parts);
     case Opcode::kFilterGradient:
       return RunFilterGradient(index, tile);
     case Opcode::kJoin:
@@ -112,6 +124,34 @@ void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile, int part, int
   }
 }
 
+void OneDnnExecutable::RunLinearUnit(const Unit& unit, const Tile& tile, int part, int parts) {
+  const int index = unit.instructions[0];
+  const Instruction& i = plan_.instructions[index];
+  const Layout& layout = plan_.layouts[i.result];
+  const Shape& shape = plan_.shapes[i.result];
+  const int64_t pixels = shape.height * shape.width;
+  const std::vector<ElementOp> ops = MakeElementOps(unit, tile);
+  const auto finish = [&](const ElementRange& range) {
+    if (!ops.empty()) RunElementwise(ops, range, layout.lanes(), pixels, layout.block);
+  };
+  if (const Winograd* map = winograd_.map(index)) {
+    const int64_t bands = map->num_bands();
+    map->Run(PlaneOf(i.terms[0].value, tile), tile.images, bands * part / parts,
+             bands * (part + 1) / parts, winograd_.filters(index), packed_[index].coefficients[0],
+             PlaneOf(i.result, tile), tile.worker->scratchpad.data(),
+             [&](int64_t first_image, int64_t end_image, int64_t first_row, int64_t end_row) {
+               finish({first_image, end_image, 0, layout.lanes(), first_row * shape.width,
+                       end_row * shape.width});
+             });
+  } else {
+    RunConvolution(index, tile, part);
+    const ConvolutionShape& computed = tile.set->parts(index)[part].shape;
+    const int64_t lanes = computed.part_lanes > 0 ? computed.part_lanes : layout.lanes();
+    finish({0, tile.images, computed.first_lane, computed.first_lane + lanes, 0, pixels});
+  }
+  FinishElementOps(unit, ops, tile);
+}
+
 void OneDnnExecutable::RunConvolution(int index, const Tile& tile, int part) {
   const Instruction& i = plan_.instructions[index];
   const TileSet::Part& p = tile.set->parts(index)[part];
@@ -127,15 +167,22 @@ void OneDnnExecutable::RunConvolution(int index, const Tile& tile, int part) {
 
 void OneDnnExecutable::RunFilterGradient(int index, const Tile& tile) {
   const Instruction& i = plan_.instructions[index];
-  const TileSet::Part& p = tile.set->parts(index)[0];
+  const std::vector<float>& c = packed_[index].coefficients;
   Worker& worker = *tile.worker;
+  if (const Winograd* map = winograd_.map(index)) {
+    map->Accumulate(PlaneOf(i.terms[0].value, tile), PlaneOf(i.terms[1].value, tile), tile.images,
+                    c[0] * c[1],
+                    worker.winograd_gradients.data() + winograd_.gradient_offset(index),
+                    worker.scratchpad.data());
+    return;
+  }
+  const TileSet::Part& p = tile.set->parts(index)[0];
   dnnl::stream stream(CpuEngine());
   p.convolution->Run(stream, PlaneOf(i.terms[0].value, tile).data, worker.gradient.data(),
                      PlaneOf(i.terms[1].value, tile).data, worker.scratchpad.data());
   Reorder(stream, p.convolution->filters_desc(), worker.gradient.data(),
           p.convolution->plain_filters_desc(), worker.plain_gradient.data());
   const ParameterInfo& info = program_.parameters()[i.filters];
-  const std::vector<float>& c = packed_[index].coefficients;
   GatherFilterGradient(worker.plain_gradient.data(), info.dims, p.shape, c[0] * c[1],
                        tile.gradients + info.offset);
 }
@@ -189,16 +236,14 @@ ElementOp OneDnnExecutable::MakeElementOp(int index, const Tile& tile) const {
   return op;
 }
 
-void OneDnnExecutable::RunElementwiseUnit(const Unit& unit, const Tile& tile, int part, int parts) {
-  const ValueId value = plan_.instructions[unit.instructions[0]].terms[0].value;
-  const Layout& layout = plan_.layouts[value];
-  const Shape& shape = plan_.shapes[value];
-  const int64_t lanes = layout.lanes();
+std::vector<ElementOp> OneDnnExecutable::MakeElementOps(const Unit& unit, const Tile& tile) {
   std::vector<ElementOp> ops;
   double* free_sums = tile.worker->sums.data();
   for (int index : unit.instructions) {
     const Instruction& i = plan_.instructions[index];
+    if (!IsElementwise(i.op)) continue;  // the linear map that they finish
     ElementOp op = MakeElementOp(index, tile);
+    const int64_t lanes = plan_.layouts[i.terms[0].value].lanes();
     if (i.op == Opcode::kMoments || i.op == Opcode::kNormaliseSums) {
       op.sums = statistics_[i.statistic].partial.data() + tile.index * 2 * lanes;
     } else if (i.result < 0) {
@@ -208,19 +253,34 @@ void OneDnnExecutable::RunElementwiseUnit(const Unit& unit, const Tile& tile, in
     }
     ops.push_back(op);
   }
-  const int64_t pixels = shape.height * shape.width;
-  const int64_t first = FirstLaneOfSplit(lanes, layout.block, part, parts);
-  const int64_t end = FirstLaneOfSplit(lanes, layout.block, part + 1, parts);
-  if (parts > 1) {
-    for (ElementOp& op : ops) op.Skip(first, pixels);
-  }
-  RunElementwise(ops, tile.images, end - first, pixels, layout.block);
+  return ops;
+}
+
+void OneDnnExecutable::FinishElementOps(const Unit& unit, const std::vector<ElementOp>& ops,
+                                        const Tile& tile) const {
+  const size_t skipped = unit.instructions.size() - ops.size();
   for (size_t k = 0; k < ops.size(); ++k) {
-    const Instruction& i = plan_.instructions[unit.instructions[k]];
+    const Instruction& i = plan_.instructions[unit.instructions[skipped + k]];
     if (i.op == Opcode::kScalarGradient || i.op == Opcode::kChannelGradient) {
-      AddGradients(i, ops[k].sums, lanes, tile);
+      AddGradients(i, ops[k].sums, plan_.layouts[i.terms[0].value].lanes(), tile);
     }
   }
+}
+
+void OneDnnExecutable::RunElementwiseUnit(const Unit& unit, const Tile& tile, int part, int parts) {
+  const ValueId value = plan_.instructions[unit.instructions[0]].terms[0].value;
+  const Layout& layout = plan_.layouts[value];
+  const Shape& shape = plan_.shapes[value];
+  const int64_t pixels = shape.height * shape.width;
+  const std::vector<ElementOp> ops = MakeElementOps(unit, tile);
+  const ElementRange range = {0,
+                              tile.images,
+                              FirstLaneOfSplit(layout.lanes(), layout.block, part, parts),
+                              FirstLaneOfSplit(layout.lanes(), layout.block, part + 1, parts),
+                              0,
+                              pixels};
+  RunElementwise(ops, range, layout.lanes(), pixels, layout.block);
+  FinishElementOps(unit, ops, tile);
 }
 
 void OneDnnExecutable::AddGradients(const Instruction& i, const double* sums, int64_t lanes,
@@ -289,8 +349,6 @@ void OneDnnExecutable::RunSoftmaxLoss(const Instruction& i, const Tile& tile) {
   const Plane out = PlaneOf(i.result, tile);
   const double batch = static_cast<double>(tile.arguments->batch);
   const double spread = i.smoothing / static_cast<double>(lanes.size());  // every class's target
-  tile_loss_[tile.index] = 0;
-  tile_correct_[tile.index] = 0;
   for (int64_t n = 0; n < tile.images; ++n) {
     const float* z = in.image(n);  // [lanes], one pixel
     const int32_t label = tile.arguments->labels[tile.first_image + n];

@@ -37,13 +37,18 @@ void OneDnnExecutable::RunTogether(const RunArguments& arguments, Executor* exec
       Tile tile{};
       tile.index = image;
       tile.first_image = image;
-      tile.images = 1;
+      tile.tile_images = tile.group_images = tile.images = 1;
       tile.set = FindTileSet(1, kTogetherParts);
       tile.arena = workers_[0].arena.data();
       tile.worker = &workers_[worker];
       tile.arguments = &arguments;
       try {
-        Participate(tile);
+        OneOmpThread one_thread;
+        Progress* progress = progress_.data();
+        for (const Group& group : plan_.stages[0].groups) {
+          Participate(group, progress, tile);
+          progress += group.units.size() + 2;
+        }
       } catch (const dnnl::error& error) {
         failed_.store(true);
         Fail("oneDNN failed: {}", error.what());
@@ -55,26 +60,23 @@ void OneDnnExecutable::RunTogether(const RunArguments& arguments, Executor* exec
   }
 }
 
-void OneDnnExecutable::Participate(const Tile& tile) {
-  OneOmpThread one_thread;
-  const Stage& stage = plan_.stages[0];
+void OneDnnExecutable::Participate(const Group& group, Progress* progress, const Tile& tile) {
   // Step 0 loads, the last one stores, units lie between.
-  const int steps = static_cast<int>(stage.units.size()) + 2;
-  for (int step = 0; step < steps; ++step) {
+  const int steps = static_cast<int>(group.units.size()) + 2;
+  for (int step = 0; step < steps; ++step, ++progress) {
     const bool is_unit = step > 0 && step + 1 < steps;
-    const int parts = is_unit ? PartsOf(stage.units[step - 1], *tile.set) : 1;
-    Progress& progress = progress_[step];
-    for (int part; (part = progress.claimed.fetch_add(1)) < parts;) {
+    const int parts = is_unit ? PartsOf(group.units[step - 1], *tile.set) : 1;
+    for (int part; (part = progress->claimed.fetch_add(1)) < parts;) {
       if (is_unit) {
-        RunUnit(stage.units[step - 1], tile, part, parts);
+        RunUnit(group.units[step - 1], tile, part, parts);
       } else if (step == 0) {
-        Load(stage, tile);
+        Load(group, tile);
       } else {
-        Store(stage, tile);
+        Store(group, tile);
       }
-      progress.done.fetch_add(1);
+      progress->done.fetch_add(1);
     }
-    for (int spins = 0; progress.done.load() < parts; ++spins) {
+    for (int spins = 0; progress->done.load() < parts; ++spins) {
       if (failed_.load()) return;
       Pause(spins);
     }

@@ -19,8 +19,6 @@ int64_t FirstLaneOfSplit(int64_t lanes, int block, int part, int parts) {
   return lanes / block * part / parts * block;
 }
 
-namespace {
-
 bool IsConvolution(Opcode op) {
   return op == Opcode::kAnalysis || op == Opcode::kSynthesis || op == Opcode::kFilterGradient;
 }
@@ -47,24 +45,27 @@ ConvolutionShape ShapeOf(const Plan& plan, const Instruction& i, int64_t images)
   return shape;
 }
 
+namespace {
+
 bool SameCoefficient(const Coefficient& a, const Coefficient& b) {
   return a.constant == b.constant && a.parameter == b.parameter && a.offset == b.offset;
 }
 
 }  // namespace
 
-TileSet::TileSet(const Program& program, const Plan& plan, int64_t images, int max_parts)
+TileSet::TileSet(const Program& program, const Plan& plan, const std::vector<int>& instructions,
+                 int64_t images, int max_parts)
     : program_(program),
       plan_(plan),
       images_(images),
       max_parts_(max_parts),
       parts_(plan.instructions.size()) {
-  for (int k = 0; k < static_cast<int>(plan.instructions.size()); ++k) {
-    if (!IsConvolution(plan.instructions[k].op)) continue;
+  for (size_t n = 0; n < instructions.size(); ++n) {
+    const int k = instructions[n];
     AddParts(k);
     if (plan.instructions[k].op == Opcode::kFilterGradient) continue;
     bool shared = false;
-    for (int earlier = 0; earlier < k && !shared; ++earlier) shared = ShareFilters(k, earlier);
+    for (size_t m = 0; m < n && !shared; ++m) shared = ShareFilters(k, instructions[m]);
     for (Part& part : parts_[k]) {
       if (shared) break;
       part.filters = std::make_shared<Buffer>(

@@ -1,4 +1,5 @@
-// The convolutions of a plan for tiles of one size, with their filters packed.
+// oneDNN's convolutions of a plan for one number of images, with their filters
+// packed.
 
 #ifndef CSC_SOLVERS_ENGINES_ONEDNN_TILE_SET_H_
 #define CSC_SOLVERS_ENGINES_ONEDNN_TILE_SET_H_
@@ -24,9 +25,10 @@ class TileSet {
     std::shared_ptr<Buffer> filters;  // packed; null for filter gradients
   };
 
-  // `program` and `plan` must outlive it. Convolutions are computed in up to
-  // `max_parts` parts, which depends on nothing but their shape.
-  TileSet(const Program& program, const Plan& plan, int64_t images, int max_parts);
+  // `program` and `plan` must outlive it; `instructions` are convolutions. They are
+  // computed in up to `max_parts` parts, which depends on nothing but their shape.
+  TileSet(const Program& program, const Plan& plan, const std::vector<int>& instructions,
+          int64_t images, int max_parts);
 
   int64_t images() const { return images_; }
   int max_parts() const { return max_parts_; }
@@ -35,7 +37,7 @@ class TileSet {
   // same filters, coefficient and packed layout share one copy.
   void PackFilters(const float* parameters);
 
-  // Empty for an instruction that is no convolution.
+  // Empty for an instruction that is not among those given.
   const std::vector<Part>& parts(int instruction) const { return parts_[instruction]; }
   int64_t scratchpad_floats() const { return scratchpad_floats_; }
   // Floats of the largest filter gradient, in the primitive's layout and plain.
@@ -55,6 +57,10 @@ class TileSet {
   int64_t scratchpad_floats_ = 0;
   int64_t gradient_floats_ = 0;
 };
+
+bool IsConvolution(Opcode op);
+
+ConvolutionShape ShapeOf(const Plan& plan, const Instruction& i, int64_t images);
 
 // constant * parameter entry.
 float CoefficientValue(const Program& program, const Coefficient& coefficient,

@@ -1,0 +1,210 @@
+#include "solvers/engines/onednn/schedule.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "solvers/engines/onednn/kernels.h"
+
+namespace csc::onednn {
+
+bool IsElementwise(Opcode op) {
+  switch (op) {
+    case Opcode::kPointwise:
+    case Opcode::kMask:
+    case Opcode::kMoments:
+    case Opcode::kNormalise:
+    case Opcode::kNormaliseSums:
+    case Opcode::kNormaliseAdjoint:
+    case Opcode::kScalarGradient:
+    case Opcode::kChannelGradient:
+      return true;
+    default:
+      return false;
+  }
+}
+
+namespace {
+
+// Pixels that a group takes at a time: those of one image of 32 x 32.
+constexpr int64_t kGroupPixels = 1024;
+
+class Scheduler {
+ public:
+  Scheduler(const Program& program, int block) : program_(program) {
+    for (ValueId v = 0; v < program.num_values(); ++v) {
+      schedule_.shapes.push_back(program.shape(v));
+    }
+    schedule_.layouts = ChooseLayouts(program, block);
+    SplitLongSums();
+    AssignLevels();
+    OrderUnits();
+  }
+
+  Schedule Take() { return std::move(schedule_); }
+
+ private:
+  const Instruction& At(int index) const { return schedule_.instructions[index]; }
+
+  // Sums of more terms than a kernel takes become a chain of sums.
+  void SplitLongSums() {
+    for (Instruction i : program_.instructions()) {
+      while (i.op == Opcode::kPointwise && i.terms.size() > kMaxTerms) {
+        Instruction head{Opcode::kPointwise};
+        head.terms.assign(i.terms.begin(), i.terms.begin() + kMaxTerms);
+        head.result = static_cast<ValueId>(schedule_.shapes.size());
+        schedule_.shapes.push_back(schedule_.shapes[i.result]);
+        schedule_.layouts.push_back(schedule_.layouts[i.result]);
+        i.terms.erase(i.terms.begin(), i.terms.begin() + kMaxTerms);
+        i.terms.insert(i.terms.begin(), Term{head.result, {}});
+        schedule_.instructions.push_back(std::move(head));
+      }
+      schedule_.instructions.push_back(std::move(i));
+    }
+  }
+
+  // The earliest stage in which each instruction can run.
+  void AssignLevels() {
+    std::vector<int> of_value(schedule_.shapes.size(), 0);
+    std::vector<int> of_statistic(program_.statistics().size(), 0);
+    for (const Instruction& i : schedule_.instructions) {
+      int level = 0;
+      for (const Term& term : i.terms) {
+        level = std::max(level, of_value[term.value]);
+      }
+      const bool writes = i.op == Opcode::kMoments || i.op == Opcode::kNormaliseSums;
+      if (writes) {
+        of_statistic[i.statistic] = level;
+      } else {
+        if (i.statistic >= 0) {
+          level = std::max(level, of_statistic[i.statistic] + 1);
+        }
+        if (i.sums_statistic >= 0) {
+          level = std::max(level, of_statistic[i.sums_statistic] + 1);
+        }
+      }
+      if (i.result >= 0) of_value[i.result] = level;
+      schedule_.levels.push_back(level);
+    }
+    const auto& levels = schedule_.levels;
+    const int count = levels.empty() ? 1 : *std::max_element(levels.begin(), levels.end()) + 1;
+    schedule_.stages.resize(count);
+  }
+
+  // What an instruction works on, position by position.
+  ValueId Subject(int index) const {
+    const Instruction& i = At(index);
+    return IsElementwise(i.op) ? i.terms[0].value : i.result;
+  }
+
+  bool SamePositions(int a, int b) const {
+    const ValueId x = Subject(a), y = Subject(b);
+    return x >= 0 && y >= 0 && schedule_.levels[a] == schedule_.levels[b] &&
+           schedule_.shapes[x] == schedule_.shapes[y] &&
+           schedule_.layouts[x] == schedule_.layouts[y];
+  }
+
+  // Program order, but elementwise instructions move next to those they can share
+  // a unit with: up to the linear map whose result they finish, or down to the
+  // elementwise instruction that first reads what they make of one value.
+  void OrderUnits() {
+    const int count = static_cast<int>(schedule_.instructions.size());
+    producer_.assign(schedule_.shapes.size(), -1);
+    std::vector<int> first_reader(schedule_.shapes.size(), -1);
+    for (int k = count - 1; k >= 0; --k) {
+      if (At(k).result >= 0) producer_[At(k).result] = k;
+      for (const Term& term : At(k).terms) first_reader[term.value] = k;
+    }
+    emitted_.assign(count, 0);
+    for (int k = 0; k < count; ++k) {
+      if (emitted_[k]) continue;
+      const ValueId result = At(k).result;
+      const int reader = result >= 0 ? first_reader[result] : -1;
+      if (IsElementwise(At(k).op) && At(k).terms.size() == 1 && reader >= 0 &&
+          IsElementwise(At(reader).op) && SamePositions(k, reader)) {
+        continue;  // its reader emits it
+      }
+      Emit(k);
+    }
+  }
+
+  void Emit(int index) {
+    if (emitted_[index]) return;
+    for (const Term& term : At(index).terms) {
+      const int producer = producer_[term.value];
+      if (producer >= 0) Emit(producer);
+    }
+    emitted_[index] = 1;
+    AddToUnits(index);
+    const Opcode op = At(index).op;
+    if (op == Opcode::kAnalysis || op == Opcode::kSynthesis) EmitFinishers(index);
+  }
+
+  // Emits the elementwise instructions that need nothing but what is there and,
+  // directly or not, the result of linear map `index`.
+  void EmitFinishers(int index) {
+    std::vector<ValueId> finished = {At(index).result};
+    const int count = static_cast<int>(schedule_.instructions.size());
+    for (int k = index + 1; k < count; ++k) {
+      if (emitted_[k] || !IsElementwise(At(k).op) || !SamePositions(index, k)) continue;
+      bool ready = true, finishes = false;
+      for (const Term& term : At(k).terms) {
+        ready = ready && IsReady(term.value, index);
+        finishes = finishes || std::count(finished.begin(), finished.end(), term.value) > 0;
+      }
+      if (!ready || !finishes) continue;
+      Emit(k);
+      if (At(k).result >= 0) finished.push_back(At(k).result);
+    }
+  }
+
+  // Whether a value is there, or one postponed instruction of the same positions
+  // as `index` makes it.
+  bool IsReady(ValueId value, int index) const {
+    const int producer = producer_[value];
+    if (producer < 0 || emitted_[producer]) return true;
+    if (!IsElementwise(At(producer).op) || !SamePositions(producer, index) ||
+        At(producer).terms.size() != 1) {
+      return false;
+    }
+    const int source = producer_[At(producer).terms[0].value];
+    return source < 0 || emitted_[source];
+  }
+
+  void AddToUnits(int index) {
+    std::vector<Group>& groups = schedule_.stages[schedule_.levels[index]].groups;
+    if (IsElementwise(At(index).op) && !groups.empty()) {
+      std::vector<int>& last = groups.back().units.back().instructions;
+      const Opcode head = At(last[0]).op;
+      if ((IsElementwise(head) || head == Opcode::kAnalysis || head == Opcode::kSynthesis) &&
+          SamePositions(last[0], index)) {
+        last.push_back(index);
+        return;
+      }
+    }
+    int64_t pixels = 1;
+    const auto consider = [&](ValueId v) {
+      pixels = std::max(pixels, schedule_.shapes[v].height * schedule_.shapes[v].width);
+    };
+    for (const Term& term : At(index).terms) consider(term.value);
+    if (At(index).result >= 0) consider(At(index).result);
+    const int64_t images = std::clamp<int64_t>(kGroupPixels / pixels, 1, kMostGroupImages);
+    if (groups.empty() || groups.back().images != images) {
+      groups.emplace_back();
+      groups.back().images = images;
+    }
+    groups.back().units.push_back({{index}});
+  }
+
+  const Program& program_;
+  Schedule schedule_;
+  std::vector<int> producer_;  // by value
+  std::vector<char> emitted_;  // by instruction
+};
+
+}  // namespace
+
+Schedule MakeSchedule(const Program& program, int block) {
+  return Scheduler(program, block).Take();
+}
+
+}  // namespace csc::onednn

@@ -1,0 +1,280 @@
+#include "solvers/engines/onednn/winograd.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace csc::onednn {
+
+namespace {
+
+// Tiles of a panel: enough to read the filters seldom, few enough for the
+// transformed inputs to stay in the second-level cache.
+constexpr int64_t kPanelTiles = 32;
+
+constexpr int kTaps = 3;
+
+// G of F(4x4, 3x3): for each point p the row (1, p, p^2) / (product of p - others).
+struct FilterTransform {
+  float rows[kWinogradInputs][kTaps] = {};
+
+  FilterTransform() {
+    const double a = kPointA, b = kPointB;
+    const double points[] = {0, a, -a, b, -b};
+    const double divisors[] = {a * a * b * b, 2 * a * a * (a * a - b * b),
+                               2 * a * a * (a * a - b * b), 2 * b * b * (b * b - a * a),
+                               2 * b * b * (b * b - a * a)};
+    for (int i = 0; i < kWinogradInputs - 1; ++i) {
+      for (int t = 0; t < kTaps; ++t) {
+        rows[i][t] = static_cast<float>(std::pow(points[i], t) / divisors[i]);
+      }
+    }
+    rows[kWinogradInputs - 1][kTaps - 1] = 1;  // infinity
+  }
+};
+
+const FilterTransform kFilterTransform;
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+bool Winograd::Supports(const ConvolutionShape& s) {
+  const Geometry& g = s.geometry;
+  return g.kernel == std::array<int64_t, 2>{kTaps, kTaps} &&
+         g.strides == std::array<int64_t, 2>{1, 1} && WinogradRuns(s.code_layout.block);
+}
+
+Winograd::Winograd(const ConvolutionShape& s)
+    : synthesis_(s.kind == ConvolutionKind::kSynthesis),
+      in_(synthesis_ ? s.code_layout : s.image_layout),
+      out_(synthesis_ ? s.image_layout : s.code_layout),
+      in_shape_(synthesis_ ? s.code : s.image),
+      out_shape_(synthesis_ ? s.image : s.code),
+      dilations_(s.geometry.dilations) {
+  for (int axis : {0, 1}) {
+    const int64_t pad = s.geometry.pads[axis];
+    // A synthesis is the analysis by flipped filters, pads d (k - 1) - p.
+    pads_[axis] = synthesis_ ? s.geometry.Extent(axis) - 1 - pad : pad;
+  }
+  for (int64_t segment : in_.segments) {
+    for (int64_t first = 0; first < segment; first += in_.block) {
+      channels_.push_back(static_cast<int>(std::min<int64_t>(in_.block, segment - first)));
+    }
+  }
+  inner_ = in_.channels();
+  MakeTiles();
+}
+
+void Winograd::MakeTiles() {
+  const auto [dh, dw] = std::pair(dilations_[0], dilations_[1]);
+  const int64_t height = out_shape_.height, width = out_shape_.width;
+  for (int64_t band_row = 0; band_row < height; band_row += kWinogradResults * dh) {
+    first_tile_.push_back(static_cast<int64_t>(tiles_.size()));
+    for (int64_t row = band_row; row < std::min(band_row + dh, height); ++row) {
+      for (int64_t phase = 0; phase < std::min(dw, width); ++phase) {
+        for (int64_t column = phase; column < width; column += kWinogradResults * dw) {
+          tiles_.push_back({0, static_cast<int32_t>(row), static_cast<int32_t>(column)});
+        }
+      }
+    }
+  }
+  const int64_t tiles = static_cast<int64_t>(tiles_.size());
+  first_tile_.push_back(tiles);
+  panel_images_ = std::max<int64_t>(1, kPanelTiles / tiles);
+  for (int64_t image = 1; image < panel_images_; ++image) {
+    for (int64_t t = 0; t < tiles; ++t) {
+      tiles_.push_back({static_cast<int32_t>(image), tiles_[t].row, tiles_[t].column});
+    }
+  }
+}
+
+int64_t Winograd::num_bands() const { return static_cast<int64_t>(first_tile_.size()) - 1; }
+
+std::pair<int64_t, int64_t> Winograd::RowsOf(int64_t first_band, int64_t end_band) const {
+  const int64_t rows = kWinogradResults * dilations_[0];
+  return {first_band * rows, std::min(end_band * rows, out_shape_.height)};
+}
+
+double Winograd::RelativeCost() const {
+  // Taps of the direct form along an axis that do not fall into the pads.
+  const auto direct = [&](int64_t in, int64_t out, int64_t dilation, int64_t pad) {
+    int64_t taps = 0;
+    for (int64_t k = 0; k < kTaps; ++k) {
+      const int64_t first = std::max<int64_t>(0, pad - k * dilation);
+      const int64_t end = std::min(out, in + pad - k * dilation);
+      taps += std::max<int64_t>(0, end - first);
+    }
+    return static_cast<double>(taps);
+  };
+  const double taps = direct(in_shape_.height, out_shape_.height, dilations_[0], pads_[0]) *
+                      direct(in_shape_.width, out_shape_.width, dilations_[1], pads_[1]);
+  return taps == 0 ? 1e9 : first_tile_.back() * kWinogradPoints / taps;
+}
+
+int64_t Winograd::filter_floats() const { return kWinogradPoints * inner_ * out_.lanes(); }
+
+int64_t Winograd::scratch_floats() const {
+  const int64_t tiles = std::min<int64_t>(kPanelTiles, static_cast<int64_t>(tiles_.size()));
+  // The second buffer holds products, or transformed gradients of all lanes.
+  return kWinogradPoints *
+         (WinogradPointStride(tiles, in_.lanes()) +
+          WinogradPointStride(tiles,
+                              std::max<int64_t>(out_.lanes(), kWinogradColumns * out_.block)));
+}
+
+int64_t Winograd::PackedStride(int64_t lane) const {
+  const int64_t group = lane / out_.block / kWinogradColumns;
+  const int64_t blocks = out_.lanes() / out_.block;
+  const int64_t columns = std::min<int64_t>(kWinogradColumns, blocks - group * kWinogradColumns);
+  return inner_ * columns * out_.block;
+}
+
+int64_t Winograd::PackedOffset(int64_t channel, int64_t lane) const {
+  const int64_t group_lanes = kWinogradColumns * out_.block;
+  const int64_t first_lane = lane / group_lanes * group_lanes;
+  return kWinogradPoints * inner_ * first_lane + PackedStride(lane) / inner_ * channel + lane -
+         first_lane;
+}
+
+template <typename Body>
+void Winograd::ForEachFilter(const Body& body) const {
+  const std::vector<int64_t> lanes = out_.LaneOfChannel();
+  const int64_t outer = static_cast<int64_t>(lanes.size());
+  for (int64_t channel = 0; channel < inner_; ++channel) {
+    for (int64_t k = 0; k < outer; ++k) {
+      const int64_t filter = synthesis_ ? channel * outer + k : k * inner_ + channel;
+      body(filter * kTaps * kTaps, channel, lanes[k]);
+    }
+  }
+}
+
+void Winograd::PackFilters(const float* filters, float* packed) const {
+  std::fill_n(packed, filter_floats(), 0.0f);
+  ForEachFilter([&](int64_t filter, int64_t channel, int64_t lane) {
+    float taps[kTaps][kTaps];
+    for (int i = 0; i < kTaps * kTaps; ++i) {
+      taps[i / kTaps][i % kTaps] = filters[filter + (synthesis_ ? kTaps * kTaps - 1 - i : i)];
+    }
+    float rows[kWinogradInputs][kTaps];  // G F
+    for (int i = 0; i < kWinogradInputs; ++i) {
+      const float* g = kFilterTransform.rows[i];
+      for (int j = 0; j < kTaps; ++j) {
+        rows[i][j] = g[0] * taps[0][j] + g[1] * taps[1][j] + g[2] * taps[2][j];
+      }
+    }
+    float* to = packed + PackedOffset(channel, lane);
+    const int64_t stride = PackedStride(lane);
+    for (int i = 0; i < kWinogradInputs; ++i) {
+      for (int j = 0; j < kWinogradInputs; ++j, to += stride) {
+        const float* g = kFilterTransform.rows[j];
+        *to = g[0] * rows[i][0] + g[1] * rows[i][1] + g[2] * rows[i][2];
+      }
+    }
+  });
+}
+
+void Winograd::RunPanel(const WinogradPanel& panel, const WinogradPlane& from,
+                        const float* packed_filters, float scale, const WinogradPlane& to,
+                        float* scratch) const {
+  const int64_t blocks = out_.lanes() / out_.block;
+  float* products = scratch + kWinogradPoints * WinogradPointStride(panel.num_tiles, in_.lanes());
+  TransformInputs(panel, from, in_.lanes() / in_.block, scratch);
+  for (int64_t first = 0; first < blocks; first += kWinogradColumns) {
+    const int columns = static_cast<int>(std::min<int64_t>(kWinogradColumns, blocks - first));
+    MultiplyTiles(panel, scratch, channels_, packed_filters + PackedOffset(0, first * out_.block),
+                  columns, products);
+    TransformProducts(panel, products, first, columns, scale, to);
+  }
+}
+
+void Winograd::Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
+                   const float* packed_filters, float scale, Plane to, float* scratch,
+                   const Finish& finish) const {
+  WinogradPlane in{from, in_shape_.height, in_shape_.width, -pads_[0], -pads_[1]};
+  WinogradPlane out{to, out_shape_.height, out_shape_.width};
+  WinogradPanel panel;
+  panel.dilations = dilations_;
+  panel.block = out_.block;
+  const auto run = [&](int64_t image, int64_t first, int64_t end) {
+    in.plane.data = from.image(image);
+    out.plane.data = to.image(image);
+    // Panels of even size.
+    const int64_t panels = CeilDiv(end - first, kPanelTiles);
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t begin = first + (end - first) * p / panels;
+      panel.tiles = tiles_.data() + begin;
+      panel.num_tiles = first + (end - first) * (p + 1) / panels - begin;
+      RunPanel(panel, in, packed_filters, scale, out, scratch);
+    }
+  };
+  if (first_band == 0 && end_band == num_bands() && panel_images_ > 1) {
+    for (int64_t image = 0; image < images; image += panel_images_) {
+      const int64_t end = std::min(image + panel_images_, images);
+      run(image, 0, (end - image) * first_tile_.back());
+      finish(image, end, 0, out_shape_.height);
+    }
+    return;
+  }
+  for (int64_t image = 0; image < images; ++image) {
+    int64_t next;
+    for (int64_t band = first_band; band < end_band; band = next) {
+      next = band + 1;
+      while (next < end_band && first_tile_[next + 1] - first_tile_[band] <= kPanelTiles) ++next;
+      run(image, first_tile_[band], first_tile_[next]);
+      const auto [first_row, end_row] = RowsOf(band, next);
+      finish(image, image + 1, first_row, end_row);
+    }
+  }
+}
+
+void Winograd::Accumulate(Plane image, Plane code, int64_t images, float scale, float* transformed,
+                          float* scratch) const {
+  WinogradPlane in{image, in_shape_.height, in_shape_.width, -pads_[0], -pads_[1]};
+  WinogradPlane out{code, out_shape_.height, out_shape_.width};
+  WinogradPanel panel;
+  panel.dilations = dilations_;
+  panel.block = out_.block;
+  const int64_t blocks = out_.lanes() / out_.block;
+  for (int64_t first_image = 0; first_image < images; first_image += panel_images_) {
+    const int64_t tiles = std::min(panel_images_, images - first_image) * first_tile_.back();
+    in.plane.data = image.image(first_image);
+    out.plane.data = code.image(first_image);
+    const int64_t panels = CeilDiv(tiles, kPanelTiles);
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t begin = tiles * p / panels;
+      panel.tiles = tiles_.data() + begin;
+      panel.num_tiles = tiles * (p + 1) / panels - begin;
+      float* gradients =
+          scratch + kWinogradPoints * WinogradPointStride(panel.num_tiles, in_.lanes());
+      TransformInputs(panel, in, in_.lanes() / in_.block, scratch);
+      TransformGradients(panel, out, blocks, scale, gradients);
+      for (int64_t first = 0; first < blocks; first += kWinogradColumns) {
+        const int columns = static_cast<int>(std::min<int64_t>(kWinogradColumns, blocks - first));
+        AccumulateTiles(panel, scratch, channels_, gradients, first, columns, blocks,
+                        transformed + PackedOffset(0, first * out_.block));
+      }
+    }
+  }
+}
+
+void Winograd::AddGradient(const float* transformed, float* gradient) const {
+  ForEachFilter([&](int64_t filter, int64_t channel, int64_t lane) {
+    const float* from = transformed + PackedOffset(channel, lane);
+    const int64_t stride = PackedStride(lane);
+    float rows[kTaps][kWinogradInputs] = {};  // G^T dU
+    for (int i = 0; i < kWinogradInputs; ++i) {
+      for (int j = 0; j < kWinogradInputs; ++j, from += stride) {
+        for (int t = 0; t < kTaps; ++t) rows[t][j] += kFilterTransform.rows[i][t] * *from;
+      }
+    }
+    for (int s = 0; s < kTaps; ++s) {
+      for (int t = 0; t < kTaps; ++t) {
+        float sum = 0;
+        for (int j = 0; j < kWinogradInputs; ++j) sum += rows[s][j] * kFilterTransform.rows[j][t];
+        gradient[filter + s * kTaps + t] += sum;
+      }
+    }
+  });
+}
+
+}  // namespace csc::onednn

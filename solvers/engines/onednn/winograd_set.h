@@ -1,0 +1,69 @@
+// The linear maps of a plan that run by Winograd's algorithm, with their filters
+// transformed. They serve tiles of any size.
+
+#ifndef CSC_SOLVERS_ENGINES_ONEDNN_WINOGRAD_SET_H_
+#define CSC_SOLVERS_ENGINES_ONEDNN_WINOGRAD_SET_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "solvers/engines/onednn/buffer.h"
+#include "solvers/engines/onednn/plan.h"
+#include "solvers/engines/onednn/winograd.h"
+#include "solvers/program/program.h"
+
+namespace csc::onednn {
+
+// Version of the rules that choose between algorithms. Another version may give
+// other bits.
+constexpr int kAlgorithmVersion = 1;
+
+class WinogradSet {
+ public:
+  // `program` and `plan` must outlive it. Without `allowed` it is empty.
+  WinogradSet(const Program& program, const Plan& plan, bool allowed);
+
+  // Null for an instruction that does not run so.
+  const Winograd* map(int instruction) const { return entries_[instruction].map.get(); }
+  // Of an analysis or synthesis.
+  const float* filters(int instruction) const { return entries_[instruction].filters->data(); }
+  // Where a filter gradient is summed in a buffer of gradient_floats().
+  int64_t gradient_offset(int instruction) const { return entries_[instruction].gradient_offset; }
+
+  // Transforms all filters. Instructions with the same filters share them.
+  void PackFilters(const float* parameters);
+
+  // Before and after a tile's way through a stage: clears the sums of its filter
+  // gradients; adds them to gradients [program.parameter_size()].
+  void ClearGradients(size_t stage, float* sums) const;
+  void AddGradients(size_t stage, const float* sums, float* gradients) const;
+
+  int64_t scratch_floats() const { return scratch_floats_; }
+  int64_t gradient_floats() const { return gradient_floats_; }
+  int64_t PackedBytes() const;
+  std::string Describe() const;
+
+ private:
+  struct Entry {
+    std::unique_ptr<Winograd> map;
+    std::shared_ptr<Buffer> filters;
+    int64_t gradient_offset = 0;
+  };
+
+  // The entry that has the same filters in the same layouts, or -1.
+  int FindTwin(int instruction, const ConvolutionShape& shape) const;
+
+  const Program& program_;
+  const Plan& plan_;
+  std::vector<Entry> entries_;                // by instruction
+  std::vector<int> packed_;                   // instructions that own their filters
+  std::vector<std::vector<int>> stage_sums_;  // by stage: a filter gradient for each sum
+  int64_t scratch_floats_ = 0;
+  int64_t gradient_floats_ = 0;
+};
+
+}  // namespace csc::onednn
+
+#endif  // CSC_SOLVERS_ENGINES_ONEDNN_WINOGRAD_SET_H_
