@@ -198,6 +198,8 @@ HWY_INLINE void MultiplyRows(const float* inputs, int64_t block_stride, const in
   for (int64_t block = 0; block < blocks; ++block, inputs += block_stride) {
     const float* row = inputs;
     for (int k = 0; k < channels[block]; ++k, ++row, filters += kColumns * kBlock) {
+      // One of the next block's rows: they follow no pattern that hardware foresees.
+      __builtin_prefetch(inputs + block_stride + k * kBlock);
       V filter[kColumns];
       for (int j = 0; j < kColumns; ++j) filter[j] = hn::LoadU(d, filters + j * kBlock);
 #pragma GCC unroll 14
