@@ -26,7 +26,7 @@ constexpr int64_t kCooperativeBatch = 3;
 OneDnnExecutable::OneDnnExecutable(const Program& program, const PrepareOptions& options, int block)
     : program_(program),
       plan_(MakePlan(program, block)),
-      winograd_(program_, plan_, options.arithmetic != Arithmetic::kDirect),
+      banded_(program_, plan_, options.arithmetic),
       parameters_(program.parameter_size()),
       packed_(plan_.instructions.size()),
       statistics_(program.statistics().size()),
@@ -83,7 +83,9 @@ void OneDnnExecutable::MakeTileSets(int64_t images, int max_parts) {
     std::set<int>& all = convolutions[at_a_time];
     for (const Unit& unit : group.units) {
       const int head = unit.instructions[0];
-      if (IsConvolution(plan_.instructions[head].op) && !winograd_.map(head)) all.insert(head);
+      if (IsConvolution(plan_.instructions[head].op) && !banded_.map(head) &&
+          !banded_.gradient(head))
+        all.insert(head);
     }
   });
   for (auto& [at_a_time, all] : convolutions) {
@@ -140,7 +142,7 @@ void OneDnnExecutable::SetParameters(const float* parameters) {
     packed.a = by_lane(i.scale, plan_.layouts[i.result]);
     packed.b = by_lane(i.threshold, plan_.layouts[i.result]);
   }
-  winograd_.PackFilters(parameters);
+  banded_.PackFilters(parameters);
   for (const auto& set : tile_sets_) set->PackFilters(parameters);
 }
 
@@ -165,8 +167,8 @@ void OneDnnExecutable::Reserve(int64_t batch, int workers) {
   });
   for (Worker& worker : workers_) {
     worker.arena.Grow(plan_.ArenaFloats(images));
-    worker.scratchpad.Grow(winograd_.scratch_floats());
-    worker.winograd_gradients.Grow(winograd_.gradient_floats());
+    worker.scratchpad.Grow(banded_.scratch_floats());
+    worker.winograd_gradients.Grow(banded_.gradient_floats());
     worker.sums.resize(std::max(worker.sums.size(), sums));
     for (const auto& set : tile_sets_) {
       worker.scratchpad.Grow(set->scratchpad_floats());
@@ -311,13 +313,13 @@ int64_t OneDnnExecutable::WorkspaceBytes() const {
     bytes += worker.arena.bytes() + worker.scratchpad.bytes() + worker.gradient.bytes() +
              worker.plain_gradient.bytes() + worker.winograd_gradients.bytes();
   }
-  bytes += winograd_.PackedBytes();
+  bytes += banded_.PackedBytes();
   for (const auto& set : tile_sets_) bytes += set->PackedBytes();
   return bytes;
 }
 
 std::string OneDnnExecutable::Describe() const {
-  std::string text = winograd_.Describe();
+  std::string text = banded_.Describe();
   for (const auto& set : tile_sets_) text += set->Describe();
   return text;
 }

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "solvers/engines/engine.h"
+#include "solvers/engines/onednn/banded_set.h"
 #include "solvers/engines/onednn/buffer.h"
 #include "solvers/engines/onednn/kernels.h"
 #include "solvers/engines/onednn/plan.h"
 #include "solvers/engines/onednn/tile_set.h"
-#include "solvers/engines/onednn/winograd_set.h"
 
 namespace csc::onednn {
 
@@ -124,7 +124,7 @@ class OneDnnExecutable : public Executable {
 
   const Program program_;
   const Plan plan_;
-  WinogradSet winograd_;
+  BandedSet banded_;
   bool has_gradients_ = false;
   bool has_loss_ = false;
   int64_t num_units_ = 0;  // and two for each group

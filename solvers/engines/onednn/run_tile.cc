@@ -35,7 +35,7 @@ void OneDnnExecutable::RunStage(size_t stage, Tile tile) {
   OneOmpThread one_thread;
   const int64_t first_image = tile.first_image;
   float* sums = tile.worker->winograd_gradients.data();
-  winograd_.ClearGradients(stage, sums);
+  banded_.ClearGradients(stage, sums);
   try {
     for (const Group& group : plan_.stages[stage].groups) {
       tile.group_images = std::min(group.images, tile.tile_images);
@@ -52,13 +52,13 @@ void OneDnnExecutable::RunStage(size_t stage, Tile tile) {
   } catch (const dnnl::error& error) {
     Fail("oneDNN failed: {}", error.what());
   }
-  if (tile.gradients != nullptr) winograd_.AddGradients(stage, sums, tile.gradients);
+  if (tile.gradients != nullptr) banded_.AddGradients(stage, sums, tile.gradients);
 }
 
 int OneDnnExecutable::PartsOf(const Unit& unit, const TileSet& set) const {
   const int head = unit.instructions[0];
   const Instruction& i = plan_.instructions[head];
-  if (const Winograd* map = winograd_.map(head)) {
+  if (const BandedMap* map = banded_.map(head)) {
     return static_cast<int>(std::min<int64_t>(set.max_parts(), map->num_bands()));
   }
   if (!set.parts(head).empty()) return static_cast<int>(set.parts(head).size());
@@ -134,10 +134,10 @@ void OneDnnExecutable::RunLinearUnit(const Unit& unit, const Tile& tile, int par
   const auto finish = [&](const ElementRange& range) {
     if (!ops.empty()) RunElementwise(ops, range, layout.lanes(), pixels, layout.block);
   };
-  if (const Winograd* map = winograd_.map(index)) {
+  if (const BandedMap* map = banded_.map(index)) {
     const int64_t bands = map->num_bands();
     map->Run(PlaneOf(i.terms[0].value, tile), tile.images, bands * part / parts,
-             bands * (part + 1) / parts, winograd_.filters(index), packed_[index].coefficients[0],
+             bands * (part + 1) / parts, banded_.filters(index), packed_[index].coefficients[0],
              PlaneOf(i.result, tile), tile.worker->scratchpad.data(),
              [&](int64_t first_image, int64_t end_image, int64_t first_row, int64_t end_row) {
                finish({first_image, end_image, 0, layout.lanes(), first_row * shape.width,
@@ -169,10 +169,9 @@ void OneDnnExecutable::RunFilterGradient(int index, const Tile& tile) {
   const Instruction& i = plan_.instructions[index];
   const std::vector<float>& c = packed_[index].coefficients;
   Worker& worker = *tile.worker;
-  if (const Winograd* map = winograd_.map(index)) {
+  if (const Winograd* map = banded_.gradient(index)) {
     map->Accumulate(PlaneOf(i.terms[0].value, tile), PlaneOf(i.terms[1].value, tile), tile.images,
-                    c[0] * c[1],
-                    worker.winograd_gradients.data() + winograd_.gradient_offset(index),
+                    c[0] * c[1], worker.winograd_gradients.data() + banded_.gradient_offset(index),
                     worker.scratchpad.data());
     return;
   }

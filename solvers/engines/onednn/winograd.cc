@@ -1,7 +1,12 @@
 #include "solvers/engines/onednn/winograd.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include "solvers/engines/onednn/direct_kernels.h"
 
 namespace csc::onednn {
 
@@ -41,29 +46,10 @@ int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 bool Winograd::Supports(const ConvolutionShape& s) {
   const Geometry& g = s.geometry;
   return g.kernel == std::array<int64_t, 2>{kTaps, kTaps} &&
-         g.strides == std::array<int64_t, 2>{1, 1} && WinogradRuns(s.code_layout.block);
+         g.strides == std::array<int64_t, 2>{1, 1} && VectorsHold(s.code_layout.block);
 }
 
-Winograd::Winograd(const ConvolutionShape& s)
-    : synthesis_(s.kind == ConvolutionKind::kSynthesis),
-      in_(synthesis_ ? s.code_layout : s.image_layout),
-      out_(synthesis_ ? s.image_layout : s.code_layout),
-      in_shape_(synthesis_ ? s.code : s.image),
-      out_shape_(synthesis_ ? s.image : s.code),
-      dilations_(s.geometry.dilations) {
-  for (int axis : {0, 1}) {
-    const int64_t pad = s.geometry.pads[axis];
-    // A synthesis is the analysis by flipped filters, pads d (k - 1) - p.
-    pads_[axis] = synthesis_ ? s.geometry.Extent(axis) - 1 - pad : pad;
-  }
-  for (int64_t segment : in_.segments) {
-    for (int64_t first = 0; first < segment; first += in_.block) {
-      channels_.push_back(static_cast<int>(std::min<int64_t>(in_.block, segment - first)));
-    }
-  }
-  inner_ = in_.channels();
-  MakeTiles();
-}
+Winograd::Winograd(const ConvolutionShape& s) : BandedMap(s) { MakeTiles(); }
 
 void Winograd::MakeTiles() {
   const auto [dh, dw] = std::pair(dilations_[0], dilations_[1]);
@@ -90,9 +76,8 @@ void Winograd::MakeTiles() {
 
 int64_t Winograd::num_bands() const { return static_cast<int64_t>(first_tile_.size()) - 1; }
 
-std::pair<int64_t, int64_t> Winograd::RowsOf(int64_t first_band, int64_t end_band) const {
-  const int64_t rows = kWinogradResults * dilations_[0];
-  return {first_band * rows, std::min(end_band * rows, out_shape_.height)};
+std::string Winograd::Describe() const {
+  return fmt::format("winograd 4x4 ({:.0f} % of the products)", 100 * RelativeCost());
 }
 
 double Winograd::RelativeCost() const {
@@ -118,39 +103,26 @@ int64_t Winograd::scratch_floats() const {
   // The second buffer holds products, or transformed gradients of all lanes.
   return kWinogradPoints *
          (WinogradPointStride(tiles, in_.lanes()) +
-          WinogradPointStride(tiles,
-                              std::max<int64_t>(out_.lanes(), kWinogradColumns * out_.block)));
+          WinogradPointStride(tiles, std::max<int64_t>(out_.lanes(), kColumns * out_.block)));
 }
 
 int64_t Winograd::PackedStride(int64_t lane) const {
-  const int64_t group = lane / out_.block / kWinogradColumns;
+  const int64_t group = lane / out_.block / kColumns;
   const int64_t blocks = out_.lanes() / out_.block;
-  const int64_t columns = std::min<int64_t>(kWinogradColumns, blocks - group * kWinogradColumns);
+  const int64_t columns = std::min<int64_t>(kColumns, blocks - group * kColumns);
   return inner_ * columns * out_.block;
 }
 
 int64_t Winograd::PackedOffset(int64_t channel, int64_t lane) const {
-  const int64_t group_lanes = kWinogradColumns * out_.block;
+  const int64_t group_lanes = kColumns * out_.block;
   const int64_t first_lane = lane / group_lanes * group_lanes;
   return kWinogradPoints * inner_ * first_lane + PackedStride(lane) / inner_ * channel + lane -
          first_lane;
 }
 
-template <typename Body>
-void Winograd::ForEachFilter(const Body& body) const {
-  const std::vector<int64_t> lanes = out_.LaneOfChannel();
-  const int64_t outer = static_cast<int64_t>(lanes.size());
-  for (int64_t channel = 0; channel < inner_; ++channel) {
-    for (int64_t k = 0; k < outer; ++k) {
-      const int64_t filter = synthesis_ ? channel * outer + k : k * inner_ + channel;
-      body(filter * kTaps * kTaps, channel, lanes[k]);
-    }
-  }
-}
-
 void Winograd::PackFilters(const float* filters, float* packed) const {
   std::fill_n(packed, filter_floats(), 0.0f);
-  ForEachFilter([&](int64_t filter, int64_t channel, int64_t lane) {
+  ForEachFilter(kTaps * kTaps, [&](int64_t filter, int64_t channel, int64_t lane) {
     float taps[kTaps][kTaps];
     for (int i = 0; i < kTaps * kTaps; ++i) {
       taps[i / kTaps][i % kTaps] = filters[filter + (synthesis_ ? kTaps * kTaps - 1 - i : i)];
@@ -179,8 +151,8 @@ void Winograd::RunPanel(const WinogradPanel& panel, const WinogradPlane& from,
   const int64_t blocks = out_.lanes() / out_.block;
   float* products = scratch + kWinogradPoints * WinogradPointStride(panel.num_tiles, in_.lanes());
   TransformInputs(panel, from, in_.lanes() / in_.block, scratch);
-  for (int64_t first = 0; first < blocks; first += kWinogradColumns) {
-    const int columns = static_cast<int>(std::min<int64_t>(kWinogradColumns, blocks - first));
+  for (int64_t first = 0; first < blocks; first += kColumns) {
+    const int columns = static_cast<int>(std::min<int64_t>(kColumns, blocks - first));
     MultiplyTiles(panel, scratch, channels_, packed_filters + PackedOffset(0, first * out_.block),
                   columns, products);
     TransformProducts(panel, products, first, columns, scale, to);
@@ -221,8 +193,8 @@ void Winograd::Run(Plane from, int64_t images, int64_t first_band, int64_t end_b
       next = band + 1;
       while (next < end_band && first_tile_[next + 1] - first_tile_[band] <= kPanelTiles) ++next;
       run(image, first_tile_[band], first_tile_[next]);
-      const auto [first_row, end_row] = RowsOf(band, next);
-      finish(image, image + 1, first_row, end_row);
+      const int64_t rows = kWinogradResults * dilations_[0];
+      finish(image, image + 1, band * rows, std::min(next * rows, out_shape_.height));
     }
   }
 }
@@ -248,8 +220,8 @@ void Winograd::Accumulate(Plane image, Plane code, int64_t images, float scale, 
           scratch + kWinogradPoints * WinogradPointStride(panel.num_tiles, in_.lanes());
       TransformInputs(panel, in, in_.lanes() / in_.block, scratch);
       TransformGradients(panel, out, blocks, scale, gradients);
-      for (int64_t first = 0; first < blocks; first += kWinogradColumns) {
-        const int columns = static_cast<int>(std::min<int64_t>(kWinogradColumns, blocks - first));
+      for (int64_t first = 0; first < blocks; first += kColumns) {
+        const int columns = static_cast<int>(std::min<int64_t>(kColumns, blocks - first));
         AccumulateTiles(panel, scratch, channels_, gradients, first, columns, blocks,
                         transformed + PackedOffset(0, first * out_.block));
       }
@@ -258,7 +230,7 @@ void Winograd::Accumulate(Plane image, Plane code, int64_t images, float scale, 
 }
 
 void Winograd::AddGradient(const float* transformed, float* gradient) const {
-  ForEachFilter([&](int64_t filter, int64_t channel, int64_t lane) {
+  ForEachFilter(kTaps * kTaps, [&](int64_t filter, int64_t channel, int64_t lane) {
     const float* from = transformed + PackedOffset(channel, lane);
     const int64_t stride = PackedStride(lane);
     float rows[kTaps][kWinogradInputs] = {};  // G^T dU

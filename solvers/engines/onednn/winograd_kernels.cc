@@ -303,8 +303,6 @@ void AccumulateTilesBlocked(const WinogradPanel& panel, const float* transformed
   }
 }
 
-int64_t VectorLanes() { return static_cast<int64_t>(hn::Lanes(hn::CappedTag<float, 16>())); }
-
 void Inputs(const WinogradPanel& panel, const WinogradPlane& from, int64_t blocks,
             float* transformed) {
   const auto run = panel.block == 16 ? TransformInputsBlocked<16> : TransformInputsBlocked<8>;
@@ -355,7 +353,6 @@ HWY_EXPORT(Gradients);
 HWY_EXPORT(Multiply);
 HWY_EXPORT(Products);
 HWY_EXPORT(Accumulate);
-HWY_EXPORT(VectorLanes);
 
 int64_t WinogradPointStride(int64_t tiles, int64_t lanes) {
   constexpr int64_t kLine = 16;                              // floats
@@ -389,8 +386,6 @@ void AccumulateTiles(const WinogradPanel& panel, const float* transformed,
   HWY_DYNAMIC_DISPATCH(Accumulate)
   (panel, transformed, channels, transformed_gradients, first, columns, all_columns, gradients);
 }
-
-bool WinogradRuns(int block) { return HWY_DYNAMIC_DISPATCH(VectorLanes)() >= block && block >= 8; }
 
 }  // namespace csc::onednn
 #endif  // HWY_ONCE

@@ -27,7 +27,6 @@ constexpr int kWinogradResults = 4;                                 // a side
 constexpr int kWinogradInputs = 6;                                  // a side
 constexpr int kWinogradPoints = kWinogradInputs * kWinogradInputs;  // products a tile
 constexpr float kPointA = 0.625f, kPointB = 1.5f;
-constexpr int kWinogradColumns = 2;  // blocks of results that are computed together
 
 struct WinogradTile {
   int32_t image;
@@ -76,9 +75,6 @@ void TransformProducts(const WinogradPanel& panel, const float* products, int64_
 void AccumulateTiles(const WinogradPanel& panel, const float* transformed,
                      const std::vector<int>& channels, const float* transformed_gradients,
                      int64_t first, int columns, int64_t all_columns, float* gradients);
-
-// Whether this machine's vectors hold a block.
-bool WinogradRuns(int block);
 
 }  // namespace csc::onednn
 

@@ -1,14 +1,16 @@
-// The linear maps of a plan that run by Winograd's algorithm, with their filters
-// transformed. They serve tiles of any size.
+// The linear maps of a plan that our own kernels compute, with their filters
+// packed, and the algorithm of each. They serve tiles of any size.
 
-#ifndef CSC_SOLVERS_ENGINES_ONEDNN_WINOGRAD_SET_H_
-#define CSC_SOLVERS_ENGINES_ONEDNN_WINOGRAD_SET_H_
+#ifndef CSC_SOLVERS_ENGINES_ONEDNN_BANDED_SET_H_
+#define CSC_SOLVERS_ENGINES_ONEDNN_BANDED_SET_H_
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "solvers/engines/engine.h"
+#include "solvers/engines/onednn/banded_map.h"
 #include "solvers/engines/onednn/buffer.h"
 #include "solvers/engines/onednn/plan.h"
 #include "solvers/engines/onednn/winograd.h"
@@ -20,19 +22,20 @@ namespace csc::onednn {
 // other bits.
 constexpr int kAlgorithmVersion = 1;
 
-class WinogradSet {
+class BandedSet {
  public:
-  // `program` and `plan` must outlive it. Without `allowed` it is empty.
-  WinogradSet(const Program& program, const Plan& plan, bool allowed);
+  // `program` and `plan` must outlive it.
+  BandedSet(const Program& program, const Plan& plan, Arithmetic arithmetic);
 
-  // Null for an instruction that does not run so.
-  const Winograd* map(int instruction) const { return entries_[instruction].map.get(); }
-  // Of an analysis or synthesis.
+  // Null for an instruction that is oneDNN's, or no analysis or synthesis.
+  const BandedMap* map(int instruction) const { return entries_[instruction].map.get(); }
   const float* filters(int instruction) const { return entries_[instruction].filters->data(); }
-  // Where a filter gradient is summed in a buffer of gradient_floats().
+  // Null for an instruction that is oneDNN's, or no filter gradient.
+  const Winograd* gradient(int instruction) const { return entries_[instruction].gradient.get(); }
+  // Where it is summed in a buffer of gradient_floats().
   int64_t gradient_offset(int instruction) const { return entries_[instruction].gradient_offset; }
 
-  // Transforms all filters. Instructions with the same filters share them.
+  // Packs all filters. Instructions with the same filters share them.
   void PackFilters(const float* parameters);
 
   // Before and after a tile's way through a stage: clears the sums of its filter
@@ -47,12 +50,16 @@ class WinogradSet {
 
  private:
   struct Entry {
-    std::unique_ptr<Winograd> map;
+    std::unique_ptr<BandedMap> map;
     std::shared_ptr<Buffer> filters;
+    std::unique_ptr<Winograd> gradient;
     int64_t gradient_offset = 0;
   };
 
-  // The entry that has the same filters in the same layouts, or -1.
+  void AddMap(int instruction, const ConvolutionShape& shape, Arithmetic arithmetic);
+  void AddGradient(int instruction, const ConvolutionShape& shape);
+  // An earlier instruction that has the same filters in the same layouts and runs
+  // by the same algorithm, or -1.
   int FindTwin(int instruction, const ConvolutionShape& shape) const;
 
   const Program& program_;
@@ -66,4 +73,4 @@ class WinogradSet {
 
 }  // namespace csc::onednn
 
-#endif  // CSC_SOLVERS_ENGINES_ONEDNN_WINOGRAD_SET_H_
+#endif  // CSC_SOLVERS_ENGINES_ONEDNN_BANDED_SET_H_

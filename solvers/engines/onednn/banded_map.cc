@@ -1,0 +1,26 @@
+#include "solvers/engines/onednn/banded_map.h"
+
+#include <algorithm>
+
+namespace csc::onednn {
+
+BandedMap::BandedMap(const ConvolutionShape& s)
+    : synthesis_(s.kind == ConvolutionKind::kSynthesis),
+      in_(synthesis_ ? s.code_layout : s.image_layout),
+      out_(synthesis_ ? s.image_layout : s.code_layout),
+      in_shape_(synthesis_ ? s.code : s.image),
+      out_shape_(synthesis_ ? s.image : s.code),
+      dilations_(s.geometry.dilations) {
+  for (int axis : {0, 1}) {
+    const int64_t pad = s.geometry.pads[axis];
+    pads_[axis] = synthesis_ ? s.geometry.Extent(axis) - 1 - pad : pad;
+  }
+  for (int64_t segment : in_.segments) {
+    for (int64_t first = 0; first < segment; first += in_.block) {
+      channels_.push_back(static_cast<int>(std::min<int64_t>(in_.block, segment - first)));
+    }
+  }
+  inner_ = in_.channels();
+}
+
+}  // namespace csc::onednn

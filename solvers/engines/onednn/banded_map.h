@@ -1,0 +1,79 @@
+// A stride-1 analysis or synthesis by kernels of our own, on blocked values.
+//
+// Results come in bands of rows; what follows a map position by position can be
+// done band by band, while the band is in the caches. Bands do not depend on each
+// other, and a result's bits depend on nothing but its inputs.
+//
+// Ownership: filters, values and scratch memory belong to the caller. An object
+// is immutable and serves any number of threads.
+
+#ifndef CSC_SOLVERS_ENGINES_ONEDNN_BANDED_MAP_H_
+#define CSC_SOLVERS_ENGINES_ONEDNN_BANDED_MAP_H_
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "solvers/engines/onednn/convolution.h"
+#include "solvers/engines/onednn/kernels.h"
+
+namespace csc::onednn {
+
+class BandedMap {
+ public:
+  // Blocks of results that are computed together.
+  static constexpr int kColumns = 2;
+
+  // Of a shape at stride 1; shape.images does not matter.
+  explicit BandedMap(const ConvolutionShape& shape);
+  virtual ~BandedMap() = default;
+  BandedMap(const BandedMap&) = delete;
+  BandedMap& operator=(const BandedMap&) = delete;
+
+  virtual std::string Describe() const = 0;
+  virtual int64_t num_bands() const = 0;
+  virtual int64_t filter_floats() const = 0;
+  virtual int64_t scratch_floats() const = 0;
+
+  // Arranges filters [w, C, kh, kw] as Run wants them.
+  virtual void PackFilters(const float* filters, float* packed) const = 0;
+
+  // Called when rows [first, end) of images [first, end) are complete.
+  using Finish = std::function<void(int64_t first_image, int64_t end_image, int64_t first_row,
+                                    int64_t end_row)>;
+  // to = scale * map of `from`, for bands [first_band, end_band) of `images`
+  // images.
+  virtual void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
+                   const float* packed_filters, float scale, Plane to, float* scratch,
+                   const Finish& finish) const = 0;
+
+ protected:
+  // Calls body(filter's first tap, input channel, output lane), lanes in order.
+  template <typename Body>
+  void ForEachFilter(int64_t taps, const Body& body) const {
+    const std::vector<int64_t> lanes = out_.LaneOfChannel();
+    const int64_t outer = static_cast<int64_t>(lanes.size());
+    for (int64_t channel = 0; channel < inner_; ++channel) {
+      for (int64_t k = 0; k < outer; ++k) {
+        const int64_t filter = synthesis_ ? channel * outer + k : k * inner_ + channel;
+        body(filter * taps, channel, lanes[k]);
+      }
+    }
+  }
+
+  // Of the forward convolution that is computed: a synthesis is the analysis by
+  // flipped, transposed filters, pads d (k - 1) - p.
+  const bool synthesis_;
+  const Layout in_, out_;
+  const Shape in_shape_, out_shape_;
+  const std::array<int64_t, 2> dilations_;
+  std::array<int64_t, 2> pads_;  // top, left
+  std::vector<int> channels_;    // of each input block that are not padding
+  int64_t inner_ = 0;            // their sum
+};
+
+}  // namespace csc::onednn
+
+#endif  // CSC_SOLVERS_ENGINES_ONEDNN_BANDED_MAP_H_

@@ -1,0 +1,162 @@
+#include "solvers/engines/onednn/banded_set.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "solvers/engines/onednn/direct.h"
+#include "solvers/engines/onednn/tile_set.h"
+
+namespace csc::onednn {
+
+namespace {
+
+// Winograd's algorithm runs where its multiplications are at most this share of
+// the direct form's. Direct convolutions reach nearly all of the machine's rate, so
+// what the transforms cost must be saved in multiplications; a direct filter
+// gradient is slower, and costs a reordering of its own.
+struct AlgorithmRule {
+  Opcode op;
+  double largest_share;
+};
+
+constexpr AlgorithmRule kAlgorithmRules[] = {
+    {Opcode::kAnalysis, 0.6},
+    {Opcode::kSynthesis, 0.6},
+    {Opcode::kFilterGradient, 1.0},
+};
+
+// Short rows leave registers of our direct kernel empty; oneDNN's wins there (0.92 to
+// 0.95 of the peak against 0.79 to 0.90 at a width of 16), and for dense layers.
+constexpr int64_t kLeastDirectWidth = 20;
+
+bool PrefersDirect(const ConvolutionShape& shape) {
+  const Shape& result = shape.kind == ConvolutionKind::kSynthesis ? shape.image : shape.code;
+  return result.width >= kLeastDirectWidth;
+}
+
+bool PrefersWinograd(Opcode op, const Winograd& map) {
+  for (const AlgorithmRule& rule : kAlgorithmRules) {
+    if (rule.op == op) return map.RelativeCost() <= rule.largest_share;
+  }
+  return false;
+}
+
+}  // namespace
+
+BandedSet::BandedSet(const Program& program, const Plan& plan, Arithmetic arithmetic)
+    : program_(program),
+      plan_(plan),
+      entries_(plan.instructions.size()),
+      stage_sums_(plan.stages.size()) {
+  for (int k = 0; k < static_cast<int>(plan.instructions.size()); ++k) {
+    const Opcode op = plan.instructions[k].op;
+    if (!IsConvolution(op)) continue;
+    const ConvolutionShape shape = ShapeOf(plan, plan.instructions[k], 1);
+    if (op != Opcode::kFilterGradient) {
+      AddMap(k, shape, arithmetic);
+    } else if (arithmetic != Arithmetic::kDirect) {
+      AddGradient(k, shape);
+    }
+  }
+}
+
+void BandedSet::AddMap(int k, const ConvolutionShape& shape, Arithmetic arithmetic) {
+  Entry& entry = entries_[k];
+  if (arithmetic != Arithmetic::kDirect && Winograd::Supports(shape)) {
+    auto map = std::make_unique<Winograd>(shape);
+    if (PrefersWinograd(plan_.instructions[k].op, *map)) entry.map = std::move(map);
+  }
+  if (!entry.map && Direct::Supports(shape) && PrefersDirect(shape)) {
+    entry.map = std::make_unique<Direct>(shape);
+  }
+  if (!entry.map) return;
+  scratch_floats_ = std::max(scratch_floats_, entry.map->scratch_floats());
+  const int twin = FindTwin(k, shape);
+  if (twin >= 0) {
+    entry.filters = entries_[twin].filters;
+  } else {
+    entry.filters = std::make_shared<Buffer>(entry.map->filter_floats());
+    packed_.push_back(k);
+  }
+}
+
+void BandedSet::AddGradient(int k, const ConvolutionShape& shape) {
+  if (!Winograd::Supports(shape)) return;
+  auto map = std::make_unique<Winograd>(shape);
+  if (!PrefersWinograd(Opcode::kFilterGradient, *map)) return;
+  Entry& entry = entries_[k];
+  entry.gradient = std::move(map);
+  scratch_floats_ = std::max(scratch_floats_, entry.gradient->scratch_floats());
+  const int twin = FindTwin(k, shape);
+  entry.gradient_offset = twin < 0 ? gradient_floats_ : entries_[twin].gradient_offset;
+  if (twin < 0) gradient_floats_ += entry.gradient->gradient_floats();
+  std::vector<int>& sums = stage_sums_[plan_.levels[k]];
+  const bool known = std::any_of(sums.begin(), sums.end(), [&](int other) {
+    return entries_[other].gradient_offset == entry.gradient_offset;
+  });
+  if (!known) sums.push_back(k);
+}
+
+int BandedSet::FindTwin(int instruction, const ConvolutionShape& shape) const {
+  const Instruction& i = plan_.instructions[instruction];
+  const Entry& mine = entries_[instruction];
+  for (int k = 0; k < instruction; ++k) {
+    const Instruction& other = plan_.instructions[k];
+    const Entry& its = entries_[k];
+    if (other.op != i.op || other.filters != i.filters || !its.map != !mine.map ||
+        !its.gradient != !mine.gradient) {
+      continue;
+    }
+    if (mine.map && its.map->Describe() != mine.map->Describe()) continue;
+    const ConvolutionShape its_shape = ShapeOf(plan_, other, 1);
+    if (its_shape.image_layout == shape.image_layout &&
+        its_shape.code_layout == shape.code_layout) {
+      return k;
+    }
+  }
+  return -1;
+}
+
+void BandedSet::PackFilters(const float* parameters) {
+  for (int k : packed_) {
+    const ParameterInfo& info = program_.parameters()[plan_.instructions[k].filters];
+    entries_[k].map->PackFilters(parameters + info.offset, entries_[k].filters->data());
+  }
+}
+
+void BandedSet::ClearGradients(size_t stage, float* sums) const {
+  for (int k : stage_sums_[stage]) {
+    std::fill_n(sums + entries_[k].gradient_offset, entries_[k].gradient->gradient_floats(), 0.0f);
+  }
+}
+
+void BandedSet::AddGradients(size_t stage, const float* sums, float* gradients) const {
+  for (int k : stage_sums_[stage]) {
+    const ParameterInfo& info = program_.parameters()[plan_.instructions[k].filters];
+    entries_[k].gradient->AddGradient(sums + entries_[k].gradient_offset, gradients + info.offset);
+  }
+}
+
+int64_t BandedSet::PackedBytes() const {
+  int64_t bytes = 0;
+  for (int k : packed_) bytes += entries_[k].filters->bytes();
+  return bytes;
+}
+
+std::string BandedSet::Describe() const {
+  std::string text;
+  for (size_t k = 0; k < entries_.size(); ++k) {
+    const BandedMap* map =
+        entries_[k].gradient ? entries_[k].gradient.get() : entries_[k].map.get();
+    if (map == nullptr) continue;
+    const Instruction& i = plan_.instructions[k];
+    const ConvolutionShape shape = ShapeOf(plan_, i, 1);
+    text += fmt::format("{} {} {} images {} codes {}: {}\n", Name(i.op),
+                        program_.parameters()[i.filters].name, ToString(i.geometry),
+                        ToString(shape.image), ToString(shape.code), map->Describe());
+  }
+  return text;
+}
+
+}  // namespace csc::onednn
