@@ -1,220 +1,168 @@
-// Times an MSD-CSC network on this machine, through OpenCV and directly on an
-// engine, as a share of what the machine can do at most.
+// Times the paper's networks on this machine, as a share of what it can do at
+// most and against other programs.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <nlohmann/json.hpp>
+#include <memory>
 #include <opencv2/core/utils/logger.hpp>
-#include <opencv2/dnn.hpp>
-#include <random>
-#include <string>
-#include <vector>
 
-#include "layers/csc_opencv.h"
+#include "samples/benchmark/json_report.h"
 #include "samples/benchmark/machine.h"
-#include "samples/benchmark/measure.h"
-#include "samples/benchmark/msd_network.h"
+#include "samples/benchmark/neighbours.h"
+#include "samples/benchmark/options.h"
+#include "samples/benchmark/pictures.h"
+#include "samples/benchmark/rival.h"
+#include "samples/benchmark/run_case.h"
+#include "samples/benchmark/scratch.h"
+#include "samples/benchmark/table.h"
+#include "samples/benchmark/workload.h"
 #include "solvers/engines/registry.h"
 #include "solvers/error.h"
-#include "solvers/executor.h"
-#include "solvers/program/cost.h"
-#include "training/onnx/onnx_file.h"
+#include "tools/cpp/runfiles/runfiles.h"
+#include "training/command_line.h"
+#include "training/file.h"
 
 namespace csc {
 
 namespace {
 
-struct Options {
-  MsdOptions network;
-  std::vector<int64_t> batches = {1, 8, 32, 128};
-  std::string engine;
-  int threads = NumAvailableCpus();
-  double seconds = 2;
-  bool json = false;
-};
+using bazel::tools::cpp::runfiles::Runfiles;
 
-struct Result {
-  std::string path;
-  int64_t batch;
-  Timing timing;
-
-  double ImageMs(double seconds) const { return 1e3 * seconds / batch; }
-};
-
-Options ParseOptions(int argc, char** argv) {
-  Options options;
-  CLI::App app(
-      "Times an MSD-CSC network of the paper's layout, with random filters, through OpenCV's\n"
-      "Net::forward and directly on an engine. Rates count the multiply-adds of all convolutions\n"
-      "in their direct form, twice; the share is of the fused multiply-adds that the same threads\n"
-      "reach on registers, measured before and after.\n");
-  app.footer(
-      "Example:\n  benchmark --depth 12 --width 32 --unfolding 2 --batch 1,128 --engine onednn");
-  app.add_option("--depth", options.network.depth, "Layers")->capture_default_str();
-  app.add_option("--width", options.network.width, "Filters a layer")->capture_default_str();
-  app.add_option("--unfolding", options.network.unfolding, "Iterations a layer after the first")
-      ->capture_default_str();
-  app.add_option("--algorithm", options.network.algorithm, "ista or fista")
-      ->check(CLI::IsMember({"ista", "fista"}))
-      ->capture_default_str();
-  app.add_option("--size", options.network.input.height, "Height and width of the images")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
-  app.add_option("--batch", options.batches, "Images a run, separated by commas")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
-  app.add_option("--engine", options.engine,
-                 "Engine to use (default: CSC_ENGINE, else the best present)");
-  app.add_option("--threads", options.threads, "Threads (default: the cores this process may use)")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.add_option("--seconds", options.seconds, "Time spent on each measurement, at least")
-      ->capture_default_str();
-  app.add_flag("--json", options.json, "Print JSON instead of tables");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
+// Those named; else the one that CSC_ENGINE names; else every one present but
+// the reference, which would take minutes an image and is never fast.
+std::vector<const Engine*> ChosenEngines(const std::vector<std::string>& names) {
+  std::vector<const Engine*> engines;
+  for (const std::string& name : names) engines.push_back(&FindEngine(name));
+  const char* chosen = std::getenv("CSC_ENGINE");
+  if (engines.empty() && chosen != nullptr && *chosen != 0) engines.push_back(&FindEngine());
+  if (!engines.empty()) return engines;
+  for (const EngineInfo& info : KnownEngines()) {
+    if (info.present && info.name != "reference") engines.push_back(&FindEngine(info.name));
   }
-  options.network.input.width = options.network.input.height;
-  return options;
+  return engines;
 }
 
-// A file of this process that goes when the object goes.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& suffix)
-      : path_(std::filesystem::temp_directory_path() /
-              fmt::format("csc-benchmark-{}{}", getpid(), suffix)) {}
-  ~TemporaryFile() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
+std::string Describe(const Engine& engine) {
+  for (const EngineInfo& info : KnownEngines()) {
+    if (info.name == engine.name()) return fmt::format("{} ({})", info.name, info.detail);
   }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
-cv::Mat RandomImages(int64_t batch, const Shape& shape) {
-  const int sizes[] = {static_cast<int>(batch), static_cast<int>(shape.channels),
-                       static_cast<int>(shape.height), static_cast<int>(shape.width)};
-  cv::Mat images(4, sizes, CV_32F);
-  std::mt19937 random(7);
-  std::uniform_real_distribution<float> uniform(0, 1);
-  for (int64_t i = 0; i < batch * shape.size(); ++i) images.ptr<float>()[i] = uniform(random);
-  return images;
+  return engine.name();
 }
 
-// Both ways must compute the same, or the comparison means nothing.
-void RequireAgreement(const cv::Mat& scores, const std::vector<float>& expected) {
-  double largest = 0, difference = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    largest = std::max<double>(largest, std::abs(expected[i]));
-    difference = std::max<double>(difference, std::abs(expected[i] - scores.ptr<float>()[i]));
-  }
-  Require(difference <= 1e-3 * largest,
-          "OpenCV's scores differ from the engine's by {:.2g} where the largest is {:.2g}",
-          difference, largest);
+// Those named; else what CSC_ARITHMETIC names, else the default.
+std::vector<Arithmetic> ChosenArithmetics(const std::vector<std::string>& names) {
+  if (names.empty()) return {ChosenOptions().arithmetic};
+  std::vector<Arithmetic> arithmetics;
+  for (const std::string& name : names) arithmetics.push_back(ArithmeticByName(name));
+  return arithmetics;
 }
 
-nlohmann::ordered_json ToJson(const Result& result, double flops, double peak) {
-  const double rate = flops * result.batch / result.timing.median_seconds;
-  return {{"path", result.path},
-          {"batch", result.batch},
-          {"ms_per_image", result.ImageMs(result.timing.median_seconds)},
-          {"best_ms_per_image", result.ImageMs(result.timing.best_seconds)},
-          {"gflops_per_second", rate / 1e9},
-          {"share_of_peak", rate / peak},
-          {"runs", result.timing.runs}};
+// Where a rival's script lies: beside this program, as Bazel puts it there.
+std::string ScriptOf(const std::string& rival, const std::string& program) {
+  std::string error;
+  const std::unique_ptr<Runfiles> runfiles(Runfiles::Create(program, &error));
+  Require(runfiles != nullptr, "the scripts of --compare are not found: {}", error);
+  return runfiles->Rlocation("csc_dnn/samples/benchmark/rivals/" + rival + "_rival.py");
 }
 
-int Main(int argc, char** argv) {
-  const Options options = ParseOptions(argc, argv);
-  // What OpenCV has to say arrives as an exception as well.
-  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-  if (csc_register_layers() != 0 || csc_set_engine(options.engine.c_str()) != 0) {
-    Fail("{}", csc_last_error());
+std::vector<std::unique_ptr<Rival>> StartRivals(const Options& options,
+                                                const std::string& program) {
+  std::vector<std::unique_ptr<Rival>> rivals;
+  for (const std::string& name : options.rivals) {
+    rivals.push_back(std::make_unique<Rival>(
+        name, RivalOptions{options.python, ScriptOf(name, program), options.threads,
+                           options.seconds, options.rival_batches}));
   }
-  const Engine& engine = FindEngine(options.engine);
-  cv::setNumThreads(options.threads);
+  return rivals;
+}
 
-  const double peak_before = PeakFlops(options.threads, options.seconds / 2);
-  const double bandwidth = MemoryBandwidth(options.threads, options.seconds / 2);
-
-  const Network network = MakeMsdNetwork(options.network);
-  const Program program = BuildProgram(network, options.network.input);
-  const Cost cost = CostOf(program);
-  const TemporaryFile file(".onnx");
-  WriteOnnx(network, options.network.input, OnnxForm::kFused, file.path());
-  cv::dnn::Net net = cv::dnn::readNetFromONNX(file.path());
-  const auto executor = MakeThreadPool(options.threads);
-  const auto executable = engine.Prepare(program);
-  executable->SetParameters(FlattenParameters(network).data());
-
-  std::vector<Result> results;
-  for (int64_t batch : options.batches) {
-    const cv::Mat images = RandomImages(batch, options.network.input);
-    std::vector<float> scores(batch * options.network.classes);
-    RunArguments run;
-    run.batch = batch;
-    run.inputs = {images.ptr<float>()};
-    run.outputs = {scores.data()};
-    run.executor = executor.get();
-    executable->Reserve(batch, executor->num_workers());
-    results.push_back({"engine", batch, Measure(options.seconds, [&] { executable->Run(run); })});
-
-    cv::Mat output;
-    results.push_back({"Net::forward", batch, Measure(options.seconds, [&] {
-                         net.setInput(images);
-                         output = net.forward();
-                       })});
-    RequireAgreement(output, scores);
+RunOptions RunOptionsOf(const Options& options, Executor* executor, const std::string& scratch) {
+  RunOptions run = {options.paths, options.seconds, options.threads, executor, scratch};
+  if (run.paths.empty()) {
+    run.paths = {kEnginePath};
+    if (options.suite == "quick" || options.suite == "smoke") {
+      run.paths = {kEnginePath, kFusedPath, kLayeredPath};
+    }
   }
-  const double peak = std::max(peak_before, PeakFlops(options.threads, options.seconds / 2));
-  const double flops = static_cast<double>(cost.linear_flops);
+  return run;
+}
 
-  if (options.json) {
-    nlohmann::ordered_json json = {{"processor", ProcessorName()},
-                                   {"instructions", VectorInstructions()},
-                                   {"threads", options.threads},
-                                   {"peak_gflops_per_second", peak / 1e9},
-                                   {"memory_gb_per_second", bandwidth / 1e9},
-                                   {"engine", engine.name()},
-                                   {"depth", options.network.depth},
-                                   {"width", options.network.width},
-                                   {"unfolding", options.network.unfolding},
-                                   {"algorithm", options.network.algorithm},
-                                   {"input", ToString(options.network.input)},
-                                   {"gflop_per_image", flops / 1e9},
-                                   {"convolutions_per_image", cost.convolutions}};
-    for (const Result& result : results) json["results"].push_back(ToJson(result, flops, peak));
-    fmt::print("{}\n", json.dump(2));
+void MeasureCase(const Case& one, const Options& options, const RunOptions& run,
+                 const std::vector<const Engine*>& engines,
+                 const std::vector<Arithmetic>& arithmetics,
+                 const std::vector<std::unique_ptr<Rival>>& rivals, Report* report) {
+  const Workload workload = MakeWorkload(one, *engines.at(0), run.executor);
+  const auto add = [&](std::vector<Result> results) {
+    for (Result& r : results) report->results.push_back(std::move(r));
+  };
+  for (const Engine* engine : engines) {
+    for (Arithmetic arithmetic : arithmetics) {
+      add(RunCase(workload, *engine, arithmetic, run));
+      if (options.neighbours > 0 && one.phase == Phase::kInference &&
+          report->results.back().measured()) {
+        report->neighbours.push_back(
+            RunBesideNeighbours(workload, *engine, arithmetic, options.neighbours, run));
+      }
+    }
+  }
+  for (const auto& rival : rivals) {
+    add(rival->Run(workload, *engines.at(0), run.executor, run.scratch));
+  }
+}
+
+// The machine's limits are measured before and after: the better one counts.
+void MeasureMachine(double seconds, Report* report) {
+  report->peak = std::max(report->peak, PeakFlops(report->threads, seconds / 2));
+  report->bfloat16_peak =
+      std::max(report->bfloat16_peak, PeakBfloat16Flops(report->threads, seconds / 2));
+  report->bandwidth = std::max(report->bandwidth, MemoryBandwidth(report->threads, seconds / 2));
+}
+
+int Run(const CLI::App& app, const Options& options, const std::string& program) {
+  if (options.be_a_neighbour > 0) {
+    BeANeighbour(options.be_a_neighbour);
     return 0;
   }
-  fmt::print("{}, {} thread{}, {}: {:.1f} GFLOP/s peak, {:.1f} GB/s memory\n", ProcessorName(),
-             options.threads, options.threads == 1 ? "" : "s", VectorInstructions(), peak / 1e9,
-             bandwidth / 1e9);
-  fmt::print("MSD-CSC d = {}, w = {}, u = {}, {}, input {}: {:.3f} GFLOP an image\n",
-             options.network.depth, options.network.width, options.network.unfolding,
-             options.network.algorithm, ToString(options.network.input), flops / 1e9);
-  fmt::print("engine {}\n\n", engine.name());
-  fmt::print("{:<14}{:>6}{:>12}{:>12}{:>12}{:>10}{:>7}\n", "path", "batch", "ms/image", "best",
-             "GFLOP/s", "of peak", "runs");
-  for (const Result& result : results) {
-    const double rate = flops * result.batch / result.timing.median_seconds;
-    fmt::print("{:<14}{:>6}{:>12.3f}{:>12.3f}{:>12.1f}{:>9.1f}%{:>7}\n", result.path, result.batch,
-               result.ImageMs(result.timing.median_seconds),
-               result.ImageMs(result.timing.best_seconds), rate / 1e9, 100 * rate / peak,
-               result.timing.runs);
+  // What OpenCV has to say arrives as an exception as well.
+  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+  const std::vector<Case> cases = SelectedCases(app, options);
+  const std::vector<const Engine*> engines = ChosenEngines(options.engines);
+  // Before the OpenCV paths set CSC_ARITHMETIC.
+  const std::vector<Arithmetic> arithmetics = ChosenArithmetics(options.arithmetics);
+  const auto rivals = StartRivals(options, program);
+
+  Report report;
+  report.processor = ProcessorName();
+  report.instructions = VectorInstructions();
+  report.threads = options.threads;
+  for (const Engine* engine : engines) report.engines.push_back(Describe(*engine));
+  for (const auto& rival : rivals) report.rivals.push_back(rival->description());
+  MeasureMachine(options.seconds, &report);
+
+  const ScratchFolder scratch;
+  const auto executor = MakeThreadPool(options.threads);
+  const RunOptions run = RunOptionsOf(options, executor.get(), scratch.path());
+  for (size_t i = 0; i < cases.size(); ++i) {
+    PrintError(fmt::format("[{}/{}] {}, {}, {} x {}", i + 1, cases.size(),
+                           NetworkName(cases[i].model), Name(cases[i].phase), cases[i].side,
+                           cases[i].side));
+    MeasureCase(cases[i], options, run, engines, arithmetics, rivals, &report);
+  }
+  MeasureMachine(options.seconds, &report);
+
+  if (options.json == "-") {
+    fmt::print("{}", JsonText(report));
+  } else {
+    fmt::print("{}{}", MachineText(report), TablesText(report));
+    if (!options.json.empty()) WriteFile(options.json, JsonText(report));
+  }
+  if (!options.pictures.empty()) {
+    for (const std::string& path : DrawPictures(report, options.pictures)) {
+      PrintError(fmt::format("drew {}", path));
+    }
   }
   return 0;
 }
@@ -224,10 +172,22 @@ int Main(int argc, char** argv) {
 }  // namespace csc
 
 int main(int argc, char** argv) {
-  try {
-    return csc::Main(argc, argv);
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "benchmark: {}\n", error.what());
-    return 1;
-  }
+  csc::Options options;
+  CLI::App app(
+      "Times the paper's networks, with the parameters that training starts from, on this "
+      "machine.\n"
+      "Rates count the multiply-adds of all convolutions in their direct form, twice, whatever\n"
+      "an engine does instead; the share is of the fused multiply-adds that the same threads "
+      "reach\n"
+      "on registers, measured before and after. README.md beside the source says more.\n",
+      "benchmark");
+  app.footer(
+      "Examples:\n"
+      "  benchmark --batch 1,128\n"
+      "  benchmark --suite training --json training.json\n"
+      "  benchmark --suite batch --arithmetic direct,float32,bf16 --pictures pictures\n"
+      "  benchmark --compare pytorch,onnxruntime,opencv --python VENV/bin/python3\n"
+      "  benchmark --batch 1 --neighbours 2");
+  csc::AddOptions(&app, &options);
+  return csc::RunProgram(&app, argc, argv, [&] { return csc::Run(app, options, argv[0]); });
 }

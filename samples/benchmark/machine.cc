@@ -88,6 +88,24 @@ __attribute__((target("avx512f"))) float FmaAvx512(float seed) {
   return Sum(lanes, 16);
 }
 
+// Each instruction multiplies 32 pairs of bfloat16 and adds them, two by two, to
+// 16 float32 sums.
+__attribute__((target("avx512f,avx512bf16"))) float DotAvx512Bf16(float seed) {
+  __m512 sums[kSums];
+  for (int i = 0; i < kSums; ++i) sums[i] = _mm512_set1_ps(seed * i);
+  const __m512bh x = _mm512_cvtne2ps_pbh(_mm512_set1_ps(0.5f), _mm512_set1_ps(-0.5f));
+  const __m512bh y = _mm512_cvtne2ps_pbh(_mm512_set1_ps(seed), _mm512_set1_ps(seed));
+  for (int64_t step = 0; step < kSteps; ++step) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kSums; ++i) sums[i] = _mm512_dpbf16_ps(sums[i], x, y);
+  }
+  __m512 total = sums[0];
+  for (int i = 1; i < kSums; ++i) total = _mm512_add_ps(total, sums[i]);
+  alignas(64) float lanes[16];
+  _mm512_store_ps(lanes, total);
+  return Sum(lanes, 16);
+}
+
 // 16 registers in all: 12 sums, the two factors and two to spare.
 constexpr int kSumsAvx2 = 12;
 
@@ -139,6 +157,17 @@ Kernel BestKernel() {
   return {"scalar", FmaScalar, 2.0 * kSums * kSteps};
 }
 
+double PeakOf(const Kernel& kernel, int threads, double seconds) {
+  std::vector<float> sinks(threads);
+  const double time = BestTime(threads, seconds, [&](int thread) {
+    // A seed that the compiler cannot know keeps it from computing ahead.
+    volatile float seed = 1e-6f * (thread + 1);
+    volatile float sink = kernel.run(seed);
+    sinks[thread] = sink;
+  });
+  return kernel.flops * threads / time;
+}
+
 }  // namespace
 
 std::string ProcessorName() {
@@ -154,16 +183,15 @@ std::string ProcessorName() {
 
 std::string VectorInstructions() { return BestKernel().name; }
 
-double PeakFlops(int threads, double seconds) {
-  const Kernel kernel = BestKernel();
-  std::vector<float> sinks(threads);
-  const double time = BestTime(threads, seconds, [&](int thread) {
-    // A seed that the compiler cannot know keeps it from computing ahead.
-    volatile float seed = 1e-6f * (thread + 1);
-    volatile float sink = kernel.run(seed);
-    sinks[thread] = sink;
-  });
-  return kernel.flops * threads / time;
+double PeakFlops(int threads, double seconds) { return PeakOf(BestKernel(), threads, seconds); }
+
+double PeakBfloat16Flops(int threads, double seconds) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512bf16")) {
+    return PeakOf({"AVX512_BF16", DotAvx512Bf16, 2.0 * 32 * kSums * kSteps}, threads, seconds);
+  }
+#endif
+  return 0;
 }
 
 double MemoryBandwidth(int threads, double seconds) {

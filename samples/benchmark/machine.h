@@ -21,6 +21,10 @@ std::string VectorInstructions();
 // of several windows of a few milliseconds, all together about `seconds`.
 double PeakFlops(int threads, double seconds);
 
+// Likewise of dot products of bfloat16 pairs summed in float32 (AVX512_BF16); 0
+// where the processor has none. Tile instructions (AMX) are not counted.
+double PeakBfloat16Flops(int threads, double seconds);
+
 // Bytes per second that `threads` threads move computing a = b + s c on arrays
 // far larger than the caches, counting two reads and one write as the STREAM
 // benchmark does: the best of several passes.

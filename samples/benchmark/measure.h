@@ -1,4 +1,4 @@
-// Times something often enough to be believed.
+// Times something often enough to be believed, with Google Benchmark.
 
 #ifndef CSC_SAMPLES_BENCHMARK_MEASURE_H_
 #define CSC_SAMPLES_BENCHMARK_MEASURE_H_
@@ -13,8 +13,8 @@ struct Timing {
   int runs = 0;
 };
 
-// Calls `work` once unmeasured, then at least three times and until `seconds`
-// have passed.
+// Calls `work` once unmeasured, then at least three times and about as often as
+// fits into `seconds`. What `work` throws ends the measurement and is thrown on.
 Timing Measure(double seconds, const std::function<void()>& work);
 
 }  // namespace csc

@@ -1,23 +1,81 @@
 #!/usr/bin/env bash
-# The benchmark runs every path on a small network, finds that they agree, and
+# The benchmark runs every model on every path, finds that they agree, compares with another program where asked to, and
 # prints figures that can be true. Says nothing about speed.
 set -euo pipefail
 benchmark=$(realpath "$1")
 cd "$TEST_TMPDIR"
-for engine in onednn reference; do
-  "$benchmark" --engine "$engine" --depth 3 --width 4 --unfolding 1 --size 8 --batch 1,3 --threads 2 --seconds 0.02 \
-    --json > result.json
-  /usr/bin/python3 - "$engine" <<'PY'
-import json, sys
-result = json.load(open("result.json"))
-assert result["engine"] == sys.argv[1], result
-assert result["peak_gflops_per_second"] > 0 and result["memory_gb_per_second"] > 0, result
-assert [(r["path"], r["batch"]) for r in result["results"]] == [
-    ("engine", 1), ("Net::forward", 1), ("engine", 3), ("Net::forward", 3)], result
-for r in result["results"]:
-    assert 0 < r["best_ms_per_image"] <= r["ms_per_image"] and 0 < r["share_of_peak"] < 1, r
-PY
-done
 
-if "$benchmark" --engine abacus --batch 1 2> error; then echo "engine abacus was accepted" >&2; exit 1; fi
-grep -q '"abacus" is unknown' error
+fail() { echo "$1" >&2; exit 1; }
+check() { /usr/bin/python3 - "$@"; }
+
+# --- every model, in both directions, with pictures ---
+"$benchmark" --smoke --seconds 0.01 --threads 2 --json smoke.json --pictures pictures > table 2> progress
+check <<'PY'
+import json, xml.etree.ElementTree
+report = json.load(open("smoke.json"))
+assert report["peak_gflops_per_second"] > 0 and report["memory_gb_per_second"] > 0, report
+models = "msd_csc msd_csc_joint layered_pursuit msdnet res_csc res_csc_simplified resnet plain ml_csc feed_forward".split()
+found = {(r["network"].split()[0], r["phase"], r["form"], r["batch"]) for r in report["results"]}
+expected = {(m, "inference", f, b) for m in models for f in ("engine", "fused", "layered") for b in (1, 3)}
+expected |= {(m, "training", "engine", b) for m in models for b in (1, 3)}
+assert found == expected, found ^ expected
+for r in report["results"]:
+    assert 0 < r["best_ms_per_image"] <= r["ms_per_image"] and 0 < r["share_of_peak"] < 1, r
+    assert r["unfused_bytes_per_image"] > 0 and r["gflop_per_image"] > 0, r
+    if r["form"] == "engine":
+        w = r["workspace_bytes"]
+        assert 0 < w["fixed"] < w["total"], r
+for name in ("roofline", "time_batch"):
+    xml.etree.ElementTree.parse(f"pictures/{name}.svg")
+PY
+grep -q "res_csc d=8 w=2, training, 8 x 8" table || fail "the table lacks a network"
+
+# --- the reference by name; what an engine declines is said ---
+small="--depth 3 --width 4 --unfolding 1 --side 8 --threads 2 --seconds 0.01"
+"$benchmark" $small --engine reference --arithmetic direct,bf16 --path engine --batch 2 --json - > result.json 2> progress
+check <<'PY'
+import json
+direct, declined = json.load(open("result.json"))["results"]
+assert direct["program"] == "reference" and direct["ms_per_image"] > 0, direct
+assert "bf16" in declined["not_measured"], declined
+PY
+
+# --- beside neighbours, and against OpenCV's own engine (of the distribution, which is no rival at speed) ---
+"$benchmark" $small --batch 1 --neighbours 1 --compare opencv --python /usr/bin/python3 --rival-batches 2 --json - \
+  > result.json 2> progress
+check <<'PY'
+import json
+report = json.load(open("result.json"))
+assert report["rivals"][0].startswith("OpenCV "), report["rivals"]
+rivals = [r for r in report["results"] if r["rival"]]
+assert [r["batch"] for r in rivals] == [1, 2], rivals
+own = report["results"][0]
+best = min(r["ms_per_image"] for r in rivals)
+assert abs(own["best_rival"]["times_as_long"] - best / own["ms_per_image"]) < 1e-6, own
+assert report["beside_neighbours"][0]["busy_ms"] > 0, report["beside_neighbours"]
+PY
+
+# --- a rival whose numbers are wrong, one without its packages, one that is no program ---
+cat > wrong <<'SH'
+#!/bin/sh
+echo '{"name": "Wrong", "version": "1", "configuration": "none"}'
+read -r folder
+head -c 160 /dev/zero > "$folder/scores.f32"
+echo '{"batch": 1, "form": "zeros", "median": 1, "best": 1, "runs": 3}'
+echo '{"done": true}'
+SH
+printf '#!/bin/sh\nexec /usr/bin/python3 -S "$@"\n' > bare
+chmod +x wrong bare
+refused() {  # pattern, options
+  local pattern=$1
+  shift
+  if "$benchmark" $small --batch 1 --path engine "$@" > out 2> error; then fail "accepted: $*"; fi
+  grep -q "$pattern" error || { cat error >&2; fail "expected: $pattern"; }
+}
+refused 'Wrong 1, zeros, scores: results differ' --compare pytorch --python ./wrong
+refused 'bare.*-m pip install\|-m pip install numpy' --compare onnxruntime --python ./bare
+refused 'no-such-python cannot be started' --compare opencv --python ./no-such-python
+
+# --- command lines that mean nothing ---
+refused '"abacus" is unknown' --engine abacus
+refused 'has networks of its own' --suite training

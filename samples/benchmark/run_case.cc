@@ -1,0 +1,203 @@
+#include "samples/benchmark/run_case.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <opencv2/dnn.hpp>
+
+#include "layers/csc_opencv.h"
+#include "samples/benchmark/neighbours.h"
+#include "samples/benchmark/training_step.h"
+#include "solvers/error.h"
+#include "training/onnx/onnx_file.h"
+
+namespace csc {
+
+namespace {
+
+// Of the largest score. The same engine ran, so little more than the order of
+// sums over tiles may differ.
+constexpr double kTolerance = 1e-3;
+
+// Reserves memory for a batch step by step, to see what it grows with. The
+// executable has its parameters and has not run.
+Workspace Reserve(Executable* executable, int64_t batch, int threads) {
+  const int64_t half = batch / 2;
+  Workspace workspace;
+  workspace.fixed = executable->WorkspaceBytes();
+  int64_t half_bytes = 0;
+  if (half > 0) {
+    executable->Reserve(half, 1);
+    half_bytes = executable->WorkspaceBytes();
+  }
+  executable->Reserve(batch, 1);
+  const int64_t serial_bytes = executable->WorkspaceBytes();
+  executable->Reserve(batch, threads);
+  workspace.total = executable->WorkspaceBytes();
+  if (half > 0) workspace.per_image = (serial_bytes - half_bytes) / (batch - half);
+  if (threads > 1) workspace.per_thread = (workspace.total - serial_bytes) / (threads - 1);
+  return workspace;
+}
+
+// The engine's answer to images of a workload.
+class EngineInference {
+ public:
+  EngineInference(const Workload& workload, Executable* executable, Executor* executor)
+      : workload_(workload), executable_(executable), executor_(executor) {}
+
+  void Run(int64_t batch) {
+    scores_.resize(batch * kClasses);
+    RunArguments run;
+    run.batch = batch;
+    run.inputs = {workload_.images.data()};
+    run.outputs = {scores_.data()};
+    run.executor = executor_;
+    executable_->Run(run);
+  }
+  const std::vector<float>& scores() const { return scores_; }
+
+ private:
+  const Workload& workload_;
+  Executable* const executable_;
+  Executor* const executor_;
+  std::vector<float> scores_;
+};
+
+// An export of a workload's network, read by OpenCV with the plugin.
+class OpenCvInference {
+ public:
+  OpenCvInference(const Workload& workload, const std::string& form, const std::string& scratch)
+      : workload_(workload) {
+    const std::string path = scratch + "/" + form + ".onnx";
+    WriteOnnx(workload.network, workload.model.input, ParseOnnxForm(form), path);
+    net_ = cv::dnn::readNetFromONNX(path);
+  }
+
+  void Run(int64_t batch) {
+    const Shape& shape = workload_.model.input;
+    const int sizes[] = {static_cast<int>(batch), static_cast<int>(shape.channels),
+                         static_cast<int>(shape.height), static_cast<int>(shape.width)};
+    // Only read: the Mat is a view of the images.
+    net_.setInput(cv::Mat(4, sizes, CV_32F, const_cast<float*>(workload_.images.data())));
+    output_ = net_.forward();
+  }
+  const float* scores() const { return output_.ptr<float>(); }
+
+ private:
+  const Workload& workload_;
+  cv::dnn::Net net_;
+  cv::Mat output_;
+};
+
+// The plugin's layers run on this engine with this arithmetic from now on.
+void DirectPlugin(const Engine& engine, Arithmetic arithmetic, int threads) {
+  Require(csc_register_layers() == 0 && csc_set_engine(engine.name().c_str()) == 0, "{}",
+          csc_last_error());
+  setenv("CSC_ARITHMETIC", Name(arithmetic), /*overwrite=*/1);
+  cv::setNumThreads(threads);
+}
+
+std::vector<Result> RunInference(const Workload& workload, int64_t batch, Executable* executable,
+                                 const Runner& runner, const RunOptions& options) {
+  executable->SetParameters(FlattenParameters(workload.network).data());
+  const Workspace workspace = Reserve(executable, batch, options.threads);
+  EngineInference direct(workload, executable, options.executor);
+  direct.Run(batch);
+  std::vector<Result> results;
+  for (const std::string& path : options.paths) {
+    Result result = MakeResult(workload, batch, runner);
+    result.runner.form = path;
+    if (path == kEnginePath) {
+      result.workspace = workspace;
+      result.timing = Measure(options.seconds, [&] { direct.Run(batch); });
+    } else {
+      OpenCvInference net(workload, path, options.scratch);
+      result.timing = Measure(options.seconds, [&] { net.Run(batch); });
+      RequireAgreement("Net::forward on the " + path + " export", net.scores(), direct.scores(),
+                       kTolerance);
+    }
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+Result RunTraining(const Workload& workload, int64_t batch, Executable* executable,
+                   const Runner& runner, const RunOptions& options) {
+  executable->SetParameters(workload.parameters.data());
+  Result result = MakeResult(workload, batch, runner);
+  result.workspace = Reserve(executable, batch, options.threads);
+  TrainingStep step(workload, executable, options.executor);
+  result.timing = Measure(options.seconds, [&] { step.Step(batch); });
+  return result;
+}
+
+}  // namespace
+
+Result MakeResult(const Workload& workload, int64_t batch, const Runner& runner) {
+  Result result;
+  result.network = NetworkName(workload.what.model);
+  result.phase = workload.what.phase;
+  result.side = workload.what.side;
+  result.batch = batch;
+  result.unfolding = *workload.model.options.unfolding;
+  result.depth = *workload.model.options.depth;
+  result.runner = runner;
+  result.flops = workload.flops;
+  result.bytes = workload.bytes;
+  return result;
+}
+
+void RequireAgreement(const std::string& who, const float* found,
+                      const std::vector<float>& expected, double tolerance) {
+  double largest = 0, difference = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    largest = std::max<double>(largest, std::abs(expected[i]));
+    const double own = std::abs(static_cast<double>(found[i]) - expected[i]);
+    difference = std::isnan(own) ? INFINITY : std::max(difference, own);
+  }
+  Require(difference <= tolerance * largest,
+          "{}: results differ from the engine's by {:.2g} where the largest is {:.2g}", who,
+          difference, largest);
+}
+
+std::vector<Result> RunCase(const Workload& workload, const Engine& engine, Arithmetic arithmetic,
+                            const RunOptions& options) {
+  const Runner runner = {engine.name(), Name(arithmetic), kEnginePath};
+  if (workload.what.phase == Phase::kInference) DirectPlugin(engine, arithmetic, options.threads);
+  std::vector<Result> results;
+  for (int64_t batch : workload.what.batches) {
+    // Prepared anew for each batch: no memory of an earlier one counts.
+    std::unique_ptr<Executable> executable;
+    try {
+      executable = engine.Prepare(workload.program, {arithmetic});
+    } catch (const EngineDeclined& reason) {
+      results.push_back(MakeResult(workload, batch, runner));
+      results.back().declined = reason.what();
+      return results;
+    }
+    if (workload.what.phase == Phase::kTraining) {
+      results.push_back(RunTraining(workload, batch, executable.get(), runner, options));
+      continue;
+    }
+    for (Result& result : RunInference(workload, batch, executable.get(), runner, options)) {
+      results.push_back(std::move(result));
+    }
+  }
+  return results;
+}
+
+NeighbourResult RunBesideNeighbours(const Workload& workload, const Engine& engine,
+                                    Arithmetic arithmetic, int count, const RunOptions& options) {
+  const auto executable = engine.Prepare(workload.program, {arithmetic});
+  executable->SetParameters(FlattenParameters(workload.network).data());
+  executable->Reserve(1, options.threads);
+  EngineInference direct(workload, executable.get(), options.executor);
+  NeighbourResult result = {
+      NetworkName(workload.what.model), {engine.name(), Name(arithmetic), kEnginePath}, count};
+  result.idle = Measure(options.seconds, [&] { direct.Run(1); });
+  const Neighbours neighbours(count, options.threads);
+  result.busy = Measure(options.seconds, [&] { direct.Run(1); });
+  return result;
+}
+
+}  // namespace csc
