@@ -67,7 +67,8 @@ void BandedSet::AddMap(int k, const ConvolutionShape& shape, Arithmetic arithmet
     auto map = std::make_unique<Winograd>(shape);
     if (PrefersWinograd(plan_.instructions[k].op, *map)) entry.map = std::move(map);
   }
-  if (!entry.map && Direct::Supports(shape) && PrefersDirect(shape)) {
+  if (!entry.map && arithmetic != Arithmetic::kBfloat16 && Direct::Supports(shape) &&
+      PrefersDirect(shape)) {
     entry.map = std::make_unique<Direct>(shape);
   }
   if (!entry.map) return;

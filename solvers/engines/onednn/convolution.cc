@@ -26,8 +26,13 @@ int64_t Floats(const memory::desc& desc) {
 }
 
 // The primitive chooses the filters' layout.
-memory::desc AnyFilters(const memory::dims& dims) {
-  return {dims, memory::data_type::f32, memory::format_tag::any};
+memory::desc AnyFilters(const memory::dims& dims, memory::data_type type = memory::data_type::f32) {
+  return {dims, type, memory::format_tag::any};
+}
+
+memory::desc WithType(const memory::desc& blocked, int block, memory::data_type type) {
+  return {blocked.dims(), type,
+          block == 16 ? memory::format_tag::nChw16c : memory::format_tag::nChw8c};
 }
 
 dnnl::primitive_attr UserScratchpad() {
@@ -80,14 +85,18 @@ void Convolution::Describe(const PrimitiveDesc& desc) {
   implementation_ = desc.impl_info_str();
 }
 
-void Convolution::MakeForward(const ConvolutionShape& s) {
+void Convolution::MakeForward(const ConvolutionShape& s, memory::data_type factors) {
   const bool analysis = s.kind == ConvolutionKind::kAnalysis;
+  memory::desc source = analysis ? image_desc_ : code_desc_;
+  if (factors != memory::data_type::f32) {
+    source = rounded_desc_ = WithType(source, s.code_layout.block, factors);
+  }
   Geometry g = s.geometry;
   if (!analysis) FlippedGeometry(s.geometry, &g);
   const dnnl::convolution_forward::desc desc(
-      prop_kind::forward_inference, algorithm::convolution_direct,
-      analysis ? image_desc_ : code_desc_, AnyFilters(plain_filter_dims_),
-      analysis ? code_desc_ : image_desc_, Strides(g), Dilations(g), PadsBegin(g), PadsEnd(g));
+      prop_kind::forward_inference, algorithm::convolution_direct, source,
+      AnyFilters(plain_filter_dims_, factors), analysis ? code_desc_ : image_desc_, Strides(g),
+      Dilations(g), PadsBegin(g), PadsEnd(g));
   const dnnl::convolution_forward::primitive_desc primitive_desc(desc, UserScratchpad(),
                                                                  CpuEngine());
   filters_desc_ = primitive_desc.weights_desc();
@@ -127,10 +136,27 @@ void Convolution::MakeBackward(const ConvolutionShape& s) {
 
 void Convolution::Make(const ConvolutionShape& s) {
   if (IsForward(s)) {
-    MakeForward(s);
+    MakeForward(s, memory::data_type::f32);
   } else {
     MakeBackward(s);
   }
+}
+
+// False where oneDNN has no fast kernel for it.
+bool Convolution::MakeBf16(const ConvolutionShape& s) {
+  if (!IsForward(s)) return false;
+  try {
+    MakeForward(s, memory::data_type::bf16);
+  } catch (const dnnl::error&) {
+    return false;
+  }
+  if (implementation_.rfind("jit", 0) != 0 && implementation_.rfind("brgconv", 0) != 0) {
+    return false;
+  }
+  const memory::desc& source = arguments_[0] == DNNL_ARG_SRC ? image_desc_ : code_desc_;
+  round_ =
+      dnnl::reorder(dnnl::reorder::primitive_desc(CpuEngine(), source, CpuEngine(), rounded_desc_));
+  return true;
 }
 
 bool IsForward(const ConvolutionShape& shape) {
@@ -139,7 +165,7 @@ bool IsForward(const ConvolutionShape& shape) {
          (shape.kind == ConvolutionKind::kSynthesis && FlippedGeometry(shape.geometry, &flipped));
 }
 
-Convolution::Convolution(const ConvolutionShape& s) {
+Convolution::Convolution(const ConvolutionShape& s, bool bf16) {
   transposed_ = s.kind == ConvolutionKind::kSynthesis && IsForward(s);
   int64_t code_lanes = s.code_layout.lanes();
   int64_t image_lanes = s.image_layout.lanes();
@@ -152,6 +178,8 @@ Convolution::Convolution(const ConvolutionShape& s) {
   try {
     image_desc_ = blocked_image_desc_;
     code_desc_ = blocked_code_desc_;
+    if (bf16 && MakeBf16(s)) return;
+    rounded_desc_ = {};
     Make(s);
     // Windows in the pads alone and kernels wider than the image have no fast
     // kernel for blocks of lanes, but one (by matrix products) for plain NCHW.
@@ -174,7 +202,8 @@ memory::desc Convolution::plain_filters_desc() const {
 
 int64_t Convolution::scratchpad_floats() const {
   const int64_t own = reorders_ ? Floats(image_desc_) + Floats(code_desc_) : 0;
-  return own + Floats(scratchpad_desc_) + 16;  // rounded up and aligned
+  return own + (Floats(rounded_desc_) + 15) / 16 * 16 + Floats(scratchpad_desc_) +
+         16;  // rounded up and aligned
 }
 
 void Convolution::Run(const dnnl::stream& stream, float* image, float* filters, float* code,
@@ -200,6 +229,13 @@ void Convolution::Execute(const dnnl::stream& stream, float* image, float* filte
       {arguments_[0], memory(image_desc_, engine, image)},
       {arguments_[1], memory(filters_desc_, engine, filters)},
       {arguments_[2], memory(code_desc_, engine, code)}};
+  if (round_) {
+    memory rounded(rounded_desc_, engine, scratchpad);
+    memory& source = arguments.at(DNNL_ARG_SRC);
+    round_.execute(stream, source, rounded);
+    source = rounded;
+    scratchpad += (Floats(rounded_desc_) + 15) / 16 * 16;
+  }
   if (scratchpad_desc_.get_size() > 0) {
     arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(scratchpad_desc_, engine, scratchpad));
   }

@@ -55,8 +55,9 @@ bool IsForward(const ConvolutionShape& shape);
 class Convolution {
  public:
   // Requires a OneOmpThread alive. Throws EngineDeclined where oneDNN has no
-  // implementation.
-  explicit Convolution(const ConvolutionShape& shape);
+  // implementation. With `bf16`, products of factors rounded to bfloat16 where that
+  // has a fast kernel (forward convolutions); implementation() tells.
+  explicit Convolution(const ConvolutionShape& shape, bool bf16 = false);
 
   // Layout of the filters, or of their gradient, as this primitive wants them.
   const dnnl::memory::desc& filters_desc() const { return filters_desc_; }
@@ -75,7 +76,8 @@ class Convolution {
            float* scratchpad) const;
 
  private:
-  void MakeForward(const ConvolutionShape& shape);
+  void MakeForward(const ConvolutionShape& shape, dnnl::memory::data_type factors);
+  bool MakeBf16(const ConvolutionShape& shape);
   void MakeBackward(const ConvolutionShape& shape);
   void Make(const ConvolutionShape& shape);
   void Execute(const dnnl::stream& stream, float* image, float* filters, float* code,
@@ -86,6 +88,8 @@ class Convolution {
   bool transposed_ = false;
   dnnl::memory::dims plain_filter_dims_;
   bool reorders_ = false;  // works on plain copies of image and code
+  dnnl::reorder round_;    // of the source to bfloat16, if it works on such a copy
+  dnnl::memory::desc rounded_desc_;
   dnnl::memory::desc blocked_image_desc_, blocked_code_desc_;
   dnnl::memory::desc image_desc_, code_desc_, filters_desc_, scratchpad_desc_;
   std::string implementation_;

@@ -26,7 +26,8 @@ constexpr int64_t kCooperativeBatch = 3;
 OneDnnExecutable::OneDnnExecutable(const Program& program, const PrepareOptions& options, int block)
     : program_(program),
       plan_(MakePlan(program, block)),
-      banded_(program_, plan_, options.arithmetic),
+      arithmetic_(options.arithmetic),
+      banded_(program_, plan_, arithmetic_),
       parameters_(program.parameter_size()),
       packed_(plan_.instructions.size()),
       statistics_(program.statistics().size()),
@@ -105,7 +106,8 @@ void OneDnnExecutable::MakeTileSets(int64_t images, int max_parts) {
       if (known == asked) continue;
     }
     const std::vector<int> instructions(all.begin(), all.end());
-    *place = std::make_unique<TileSet>(program_, plan_, instructions, at_a_time, max_parts);
+    *place = std::make_unique<TileSet>(program_, plan_, instructions, at_a_time, max_parts,
+                                       arithmetic_ == Arithmetic::kBfloat16);
     (*place)->PackFilters(parameters_.data());
   }
 }

@@ -124,6 +124,7 @@ class OneDnnExecutable : public Executable {
 
   const Program program_;
   const Plan plan_;
+  const Arithmetic arithmetic_;
   BandedSet banded_;
   bool has_gradients_ = false;
   bool has_loss_ = false;

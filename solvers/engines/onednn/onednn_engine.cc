@@ -25,13 +25,24 @@ int BlockLanes() {
   }
 }
 
+bool HasBf16() {
+  const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
+  return isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx;
+}
+
 class OneDnnEngine : public Engine {
  public:
   const std::string& name() const override { return name_; }
 
   std::unique_ptr<Executable> Prepare(const Program& program,
                                       const PrepareOptions& options) const override {
-    RequireFloat32(name_, options);
+    if (options.arithmetic != Arithmetic::kBfloat16) {
+      RequireFloat32(name_, options);
+    } else if (!HasBf16()) {
+      throw EngineDeclined(
+          "arithmetic \"bf16\" on engine \"onednn\": this processor, or the instruction set that "
+          "oneDNN is limited to, has no bfloat16 products (AVX512_BF16)");
+    }
     try {
       return std::make_unique<onednn::OneDnnExecutable>(program, options, BlockLanes());
     } catch (const dnnl::error& error) {

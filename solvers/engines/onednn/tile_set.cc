@@ -54,11 +54,12 @@ bool SameCoefficient(const Coefficient& a, const Coefficient& b) {
 }  // namespace
 
 TileSet::TileSet(const Program& program, const Plan& plan, const std::vector<int>& instructions,
-                 int64_t images, int max_parts)
+                 int64_t images, int max_parts, bool bf16)
     : program_(program),
       plan_(plan),
       images_(images),
       max_parts_(max_parts),
+      bf16_(bf16),
       parts_(plan.instructions.size()) {
   for (size_t n = 0; n < instructions.size(); ++n) {
     const int k = instructions[n];
@@ -89,7 +90,7 @@ void TileSet::AddParts(int instruction) {
       part.shape.part_lanes =
           FirstLaneOfSplit(lanes, output.block, p + 1, count) - part.shape.first_lane;
     }
-    part.convolution = std::make_unique<Convolution>(part.shape);
+    part.convolution = std::make_unique<Convolution>(part.shape, bf16_);
     const auto floats = [](const dnnl::memory::desc& desc) {
       return static_cast<int64_t>(desc.get_size() / sizeof(float));
     };

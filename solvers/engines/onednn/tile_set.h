@@ -28,7 +28,7 @@ class TileSet {
   // `program` and `plan` must outlive it; `instructions` are convolutions. They are
   // computed in up to `max_parts` parts, which depends on nothing but their shape.
   TileSet(const Program& program, const Plan& plan, const std::vector<int>& instructions,
-          int64_t images, int max_parts);
+          int64_t images, int max_parts, bool bf16);
 
   int64_t images() const { return images_; }
   int max_parts() const { return max_parts_; }
@@ -53,6 +53,7 @@ class TileSet {
   const Plan& plan_;
   const int64_t images_;
   const int max_parts_;
+  const bool bf16_;
   std::vector<std::vector<Part>> parts_;  // by instruction
   int64_t scratchpad_floats_ = 0;
   int64_t gradient_floats_ = 0;
