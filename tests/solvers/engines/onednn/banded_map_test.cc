@@ -1,0 +1,115 @@
+// Maps by our own kernels: sizes around those of tiles and bands, any dilation,
+// pads that are not "same", channels that leave lanes empty.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "solvers/engines/registry.h"
+#include "solvers/program/program.h"
+#include "tests/solvers/compare.h"
+#include "tests/solvers/random.h"
+#include "tests/solvers/run.h"
+
+namespace csc::test {
+namespace {
+
+constexpr int kShapes = 200;
+
+struct Case {
+  Program program;
+  Work work;
+  std::string implementations;  // of the engine
+};
+
+// Analysis, then synthesis of its result, of a random shape.
+Case MakeCase(Random* random, bool integers) {
+  Case c;
+  Geometry g;
+  g.kernel = {3, 3};
+  Shape in = {random->Int(1, 40), random->Int(1, 36), random->Int(1, 36)};
+  for (int axis : {0, 1}) {
+    g.dilations[axis] = random->Int(1, 4);
+    g.pads[axis] = random->Int(0, 2 * g.dilations[axis] + 2);
+    g.pads[axis + 2] = random->Int(0, 2 * g.dilations[axis] + 2);
+    int64_t& size = axis == 0 ? in.height : in.width;
+    while (size + g.pads[axis] + g.pads[axis + 2] < g.Extent(axis)) ++size;
+  }
+  const ValueId x = c.program.AddInput(in);
+  const int64_t w = random->Int(1, 40);
+  const int filters = c.program.AddParameter("F", {w, in.channels, 3, 3});
+  const ValueId code = c.program.Analysis(x, filters, g, {integers ? 2.0 : 0.37});
+  const ValueId shrunk = c.program.Pointwise({{code, {}}}, Shrink::kNonnegative);
+  c.program.MarkOutput(shrunk);
+  c.program.MarkOutput(c.program.Synthesis(shrunk, filters, g, in.height, in.width));
+  c.work.batch = random->Int(1, 20);
+  const int64_t floats = c.work.batch * in.size();
+  const int64_t parameters = c.program.parameter_size();
+  if (integers) {
+    c.work.inputs.push_back(random->Integers(floats, -3, 3));
+    c.work.parameters = random->Integers(parameters, -2, 2);
+  } else {
+    c.work.inputs.push_back(random->Reals(floats, -1, 1));
+    c.work.parameters = random->Reals(parameters, -1, 1);
+  }
+  return c;
+}
+
+std::string Implementations(const Program& program, Arithmetic arithmetic) {
+  return FindEngine("onednn").Prepare(program, {arithmetic})->Describe();
+}
+
+TEST(BandedMap, IsCloseToTheReference) {
+  int by_winograd = 0;
+  const int seeds = ForEachSeed(kShapes, [&](Random* random) {
+    const Case c = MakeCase(random, false);
+    const Results results = RunOn(FindEngine("onednn"), c.program, c.work, {Arithmetic::kFloat32});
+    const auto expected = RunInDouble(c.program, c.work);
+    for (int k : {0, 1}) {
+      EXPECT_TRUE(CloseTo(results.outputs[k], expected.outputs[k])) << c.program.ToString();
+    }
+    const std::string text = Implementations(c.program, Arithmetic::kFloat32);
+    if (text.find("winograd") != std::string::npos) ++by_winograd;
+  });
+  EXPECT_GE(by_winograd, seeds / 10);
+}
+
+TEST(BandedMap, IsExactWhereDirect) {
+  int by_ours = 0;
+  const int seeds = ForEachSeed(kShapes, [&](Random* random) {
+    const Case c = MakeCase(random, true);
+    const Results results = RunOn(FindEngine("onednn"), c.program, c.work, {Arithmetic::kDirect});
+    const auto expected = RunInDouble(c.program, c.work);
+    for (int k : {0, 1}) {
+      EXPECT_TRUE(CloseTo(results.outputs[k], expected.outputs[k], 0)) << c.program.ToString();
+    }
+    const std::string text = Implementations(c.program, Arithmetic::kDirect);
+    EXPECT_THAT(text, ::testing::Not(::testing::HasSubstr("winograd")));
+    if (text.find(": direct") != std::string::npos) ++by_ours;
+  });
+  EXPECT_GE(by_ours, seeds / 10);
+}
+
+TEST(BandedMap, GivesAnImageTheSameBitsInAnyBatch) {
+  ForEachSeed(kShapes / 10, [&](Random* random) {
+    Case c = MakeCase(random, false);
+    const auto executable = FindEngine("onednn").Prepare(c.program, {Arithmetic::kFloat32});
+    const std::string text = executable->Describe();
+    if (text.find("jit") != std::string::npos) return;  // oneDNN promises no such thing
+    executable->SetParameters(c.work.parameters.data());
+    const Results all = RunPrepared(executable.get(), c.program, c.work);
+    Work last = c.work;
+    const int64_t floats = static_cast<int64_t>(c.work.inputs[0].size()) / c.work.batch;
+    last.batch = 1;
+    last.inputs[0].assign(c.work.inputs[0].end() - floats, c.work.inputs[0].end());
+    const Results one = RunPrepared(executable.get(), c.program, last);
+    for (int k : {0, 1}) {
+      const auto& many = all.outputs[k];
+      EXPECT_EQ(one.outputs[k], std::vector<float>(many.end() - one.outputs[k].size(), many.end()));
+    }
+  });
+}
+
+}  // namespace
+}  // namespace csc::test
