@@ -16,6 +16,8 @@ namespace {
 // chunk whose gradients are summed before those of all chunks are, in order.
 constexpr int64_t kInferenceTile = kMostGroupImages;
 constexpr int64_t kTrainingTile = kMostGroupImages;
+// Floats of a worker's arena beyond which a tile has fewer images: 128 MB.
+constexpr int64_t kMostTileFloats = int64_t{1} << 25;
 // Tiles that an inference batch is cut into at least, for so many workers.
 constexpr int64_t kLeastTiles = 8;
 // Up to so many images are computed one after the other, all workers together.
@@ -58,8 +60,10 @@ OneDnnExecutable::OneDnnExecutable(const Program& program, const PrepareOptions&
 
 int64_t OneDnnExecutable::TileImages(int64_t batch) const {
   // A function of the batch alone: the number of threads must not matter.
-  if (has_gradients_) return std::min(batch, kTrainingTile);
-  return std::clamp<int64_t>(batch / kLeastTiles, 1, kInferenceTile);
+  const int64_t fitting =
+      std::max<int64_t>(1, kMostTileFloats / std::max<int64_t>(1, plan_.tile_floats));
+  if (has_gradients_) return std::min({batch, kTrainingTile, fitting});
+  return std::clamp<int64_t>(batch / kLeastTiles, 1, std::min(kInferenceTile, fitting));
 }
 
 bool OneDnnExecutable::Cooperates(int64_t batch) const {
