@@ -16,7 +16,7 @@ def say(**answer):
 
 
 def need(*packages):
-    """The modules of these packages of PyPI, or the end with a word on what to install: {"onnxruntime": "onnxruntime"}."""
+    """The modules of (package of PyPI, module) pairs; where one is missing the end, with a word on what to install."""
     modules = []
     for package, module in packages:
         try:

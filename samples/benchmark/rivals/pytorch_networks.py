@@ -19,7 +19,7 @@ def channels(v):
 
 
 class Dictionary(nn.Module):
-    """Filters with their thresholds b, step c and scales a. `passed_on` channels of a code stand before the filters'."""
+    """Filters with their thresholds b, step c and scales a. A code's `passed_on` channels stand before the filters'."""
 
     def __init__(self, parameters, stride, dilation, pad, options, dense=False, threshold_identity=True):
         super().__init__()
@@ -57,6 +57,7 @@ class Dictionary(nn.Module):
         """Filters and bias whose convolution is a sign c F x - b, once and for all where nothing is trained."""
         if self.training_step:
             return self.F * (sign * self.scale(k)), None if self.normalise else -self.split(self.b, k)[1]
+
         def fold():
             a = 1 if self.a is None else self.split(self.a, k)[1].reshape(-1, 1, 1, 1)
             return (self.F * (sign * self.scale(k)) * a).contiguous(memory_format=self.layout)

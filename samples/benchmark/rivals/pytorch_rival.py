@@ -35,7 +35,7 @@ class Form:
             self.optimiser = torch.optim.SGD(trained, work.learning_rate, work.momentum)
 
     def name(self):
-        return ", ".join([self.synthesis, self.layout, *["compiled"][: self.compiled]])
+        return f"{self.synthesis}, {self.layout}" + (", compiled" if self.compiled else "")
 
     def images(self, batch):
         return torch.from_numpy(self.work.images(batch)).contiguous(memory_format=LAYOUTS[self.layout])
