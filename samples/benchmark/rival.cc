@@ -142,14 +142,17 @@ const std::vector<std::string>& RivalNames() {
 
 Rival::Rival(const std::string& name, const RivalOptions& options) : options_(options) {
   const std::string threads = std::to_string(options.threads);
-  // A forced kernel of an old BLAS would slow a rival down, so that goes.
+  // A forced kernel of an old BLAS would slow a rival down, and without its
+  // compiler "compiled" would be a lie, so such settings go.
   process_ = std::make_unique<Subprocess>(
       std::vector<std::string>{options.python, options.script, threads},
       std::map<std::string, std::optional<std::string>>{{"OMP_NUM_THREADS", threads},
                                                         {"MKL_NUM_THREADS", threads},
                                                         {"OPENBLAS_NUM_THREADS", threads},
                                                         {"OPENBLAS_CORETYPE", std::nullopt},
-                                                        {"OPENBLAS_L2_SIZE", std::nullopt}});
+                                                        {"OPENBLAS_L2_SIZE", std::nullopt},
+                                                        {"TORCH_COMPILE_DISABLE", std::nullopt},
+                                                        {"TORCHDYNAMO_DISABLE", std::nullopt}});
   const Json hello = Answer(process_.get(), name);
   label_ = fmt::format("{} {}", hello.at("name").get<std::string>(),
                        hello.at("version").get<std::string>());
