@@ -47,7 +47,9 @@ Json ToJson(const Report& report, const Result& r) {
     json["best_rival"] = ToJson(rival->runner);
     json["best_rival"]["batch"] = rival->batch;
     json["best_rival"]["ms_per_image"] = rival->ImageMs();
+    json["best_rival"]["best_ms_per_image"] = rival->BestImageMs();
     json["best_rival"]["times_as_long"] = rival->ImageMs() / r.ImageMs();
+    json["best_rival"]["times_as_long_at_best"] = rival->BestImageMs() / r.BestImageMs();
   }
   return json;
 }

@@ -1,5 +1,6 @@
 #include "samples/benchmark/rival.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -17,9 +18,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Of the largest score or gradient: different orders of float32 sums through a
-// dozen layers differ by less, a wrong network by more.
+// Of the largest value: different orders of float32 sums through a dozen layers
+// differ by less, a wrong network by more. A ReLU that stands at its kink may
+// fall to either side, which moves a gradient by a fraction of a per cent.
 constexpr double kTolerance = 2e-3;
+constexpr double kGradientTolerance = 2e-2;
 
 template <typename T>
 void WriteArray(const std::string& path, const T* values, size_t count) {
@@ -139,14 +142,17 @@ const std::vector<std::string>& RivalNames() {
 
 Rival::Rival(const std::string& name, const RivalOptions& options) : options_(options) {
   const std::string threads = std::to_string(options.threads);
-  // A forced kernel of an old BLAS would slow a rival down, so that goes.
+  // A forced kernel of an old BLAS would slow a rival down, and without its
+  // compiler "compiled" would be a lie, so such settings go.
   process_ = std::make_unique<Subprocess>(
       std::vector<std::string>{options.python, options.script, threads},
       std::map<std::string, std::optional<std::string>>{{"OMP_NUM_THREADS", threads},
                                                         {"MKL_NUM_THREADS", threads},
                                                         {"OPENBLAS_NUM_THREADS", threads},
                                                         {"OPENBLAS_CORETYPE", std::nullopt},
-                                                        {"OPENBLAS_L2_SIZE", std::nullopt}});
+                                                        {"OPENBLAS_L2_SIZE", std::nullopt},
+                                                        {"TORCH_COMPILE_DISABLE", std::nullopt},
+                                                        {"TORCHDYNAMO_DISABLE", std::nullopt}});
   const Json hello = Answer(process_.get(), name);
   label_ = fmt::format("{} {}", hello.at("name").get<std::string>(),
                        hello.at("version").get<std::string>());
@@ -178,11 +184,20 @@ std::vector<Result> Rival::Run(const Workload& workload, const Engine& engine, E
       const std::string who = fmt::format("{}, {}", label_, result.runner.form);
       for (const auto& [name, values] : expected) {
         const std::string path = scratch + "/" + name + ".f32";
+        const double tolerance = name == "gradients" ? kGradientTolerance : kTolerance;
         RequireAgreement(who + ", " + name, ReadArray(path, values.size()).data(), values,
-                         kTolerance);
+                         tolerance);
       }
     }
-    results.push_back(std::move(result));
+    // What is measured again, at length, replaces the first look.
+    const auto earlier = std::find_if(results.begin(), results.end(), [&](const Result& r) {
+      return r.runner.form == result.runner.form && r.batch == result.batch;
+    });
+    if (earlier != results.end()) {
+      *earlier = std::move(result);
+    } else {
+      results.push_back(std::move(result));
+    }
   }
 }
 

@@ -22,5 +22,5 @@ def rival(work):
 
 
 if __name__ == "__main__":
-    serve("ONNX Runtime", onnxruntime.__version__, "CPU execution provider, all graph optimisations, one thread between "
-          "operators", rival)
+    configuration = "CPU execution provider, all graph optimisations, operators one after the other"
+    serve("ONNX Runtime", onnxruntime.__version__, configuration, rival)

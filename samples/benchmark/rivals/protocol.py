@@ -16,7 +16,7 @@ def say(**answer):
 
 
 def need(*packages):
-    """The modules of these packages of PyPI, or the end with a word on what to install: {"onnxruntime": "onnxruntime"}."""
+    """The modules of (package of PyPI, module) pairs; where one is missing the end, with a word on what to install."""
     modules = []
     for package, module in packages:
         try:
@@ -56,12 +56,12 @@ class Work:
             self.numpy.asarray(values, "float32").tofile(self.folder / f"{name}.f32")
 
     def measure(self, run, seconds=None):
-        """Median and best seconds of a call, after one that does not count."""
+        """Median and best seconds of a call, of at least three after one that does not count."""
         run()
         times = []
         seconds = self.seconds if seconds is None else seconds
         start = time.perf_counter()
-        while len(times) < (3 if seconds > 0 else 1) or time.perf_counter() - start < seconds:
+        while len(times) < 3 or time.perf_counter() - start < seconds:
             begin = time.perf_counter()
             run()
             times.append(time.perf_counter() - begin)

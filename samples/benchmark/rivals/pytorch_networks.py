@@ -19,7 +19,7 @@ def channels(v):
 
 
 class Dictionary(nn.Module):
-    """Filters with their thresholds b, step c and scales a. `passed_on` channels of a code stand before the filters'."""
+    """Filters with their thresholds b, step c and scales a. A code's `passed_on` channels stand before the filters'."""
 
     def __init__(self, parameters, stride, dilation, pad, options, dense=False, threshold_identity=True):
         super().__init__()
@@ -29,8 +29,6 @@ class Dictionary(nn.Module):
         self.epsilon = options.epsilon
         self.passed_on = self.F.shape[1] if dense else 0
         self.threshold_identity = threshold_identity
-        # For inference: filters and thresholds by iteration and sign. A compiler folds them itself and is told so.
-        self.folded = {} if options.keeps_folded else None
         self.steps = None if self.c is None else self.c.tolist()
         self.layout = torch.contiguous_format
 
@@ -41,12 +39,11 @@ class Dictionary(nn.Module):
         c = self.c if self.training_step else self.steps
         return c[k] if len(c) > 1 else c[0]
 
-    def kept(self, key, make):
-        if self.folded is None:
-            return make()
-        if key not in self.folded:
-            self.folded[key] = make()
-        return self.folded[key]
+    def kept(self, name, make):
+        """A constant, made when it is first asked for. Buffers are what torch.compile packs once and for all."""
+        if not hasattr(self, name):
+            self.register_buffer(name, make(), persistent=False)
+        return getattr(self, name)
 
     def split(self, v, k):
         """Entries for the channels passed on and for the filters' own."""
@@ -60,12 +57,13 @@ class Dictionary(nn.Module):
         """Filters and bias whose convolution is a sign c F x - b, once and for all where nothing is trained."""
         if self.training_step:
             return self.F * (sign * self.scale(k)), None if self.normalise else -self.split(self.b, k)[1]
+
         def fold():
             a = 1 if self.a is None else self.split(self.a, k)[1].reshape(-1, 1, 1, 1)
-            filters = (self.F * (sign * self.scale(k)) * a).contiguous(memory_format=self.layout)
-            return filters, (-self.split(self.b, k)[1]).contiguous()
+            return (self.F * (sign * self.scale(k)) * a).contiguous(memory_format=self.layout)
 
-        return self.kept((sign, k), fold)
+        name = f"{'plus' if sign > 0 else 'minus'}{k}"
+        return self.kept(f"filters_{name}", fold), self.kept(f"bias_{name}", lambda: -self.split(self.b, k)[1])
 
     def convolve(self, x, filters, bias=None):
         return F.conv2d(x, filters, bias, self.stride, self.pad, self.dilation)
@@ -116,10 +114,12 @@ class Dictionary(nn.Module):
         return image if identity is None else identity + image
 
     def flipped_filters(self):
-        flipped = self.F.flip(2, 3).transpose(0, 1)
+        def flip():
+            return self.F.flip(2, 3).transpose(0, 1)
+
         if self.training_step:
-            return flipped
-        return self.kept("flipped", lambda: flipped.contiguous(memory_format=self.layout))
+            return flip()
+        return self.kept("filters_flipped", lambda: flip().contiguous(memory_format=self.layout))
 
     def join(self, code):
         return torch.cat(code, 1) if self.passed_on else code[1]
@@ -197,9 +197,8 @@ class Classifier(nn.Module):
 class Options:
     """What holds for all layers of a network."""
 
-    def __init__(self, work, flipped, compiled):
+    def __init__(self, work, flipped):
         self.training, self.epsilon, self.flipped = work.training, work.epsilon, flipped
-        self.keeps_folded = not work.training and not compiled
         self.normalise = False
 
 
@@ -246,9 +245,9 @@ def _layer(spec, parameters, options):
 class Network(nn.Sequential):
     """The network of a Work. `flat` are its parameters in the order of the benchmark's array."""
 
-    def __init__(self, work, flipped, layout, compiled):
+    def __init__(self, work, flipped, layout):
         super().__init__()
-        self.flat = []
+        self.flat, self.start = [], []
         at = 0
         for spec in work.layers:
             parameters = []
@@ -258,14 +257,21 @@ class Network(nn.Sequential):
                 if value.dim() == 4:
                     value = value.contiguous(memory_format=layout)
                 at += size
+                self.start.append(value.clone())
                 self.flat.append(nn.Parameter(value, requires_grad=work.training and p["trainable"]))
                 parameters.append((p["name"], self.flat[-1]))
-            options = Options(work, flipped, compiled)
+            options = Options(work, flipped)
             options.normalise = spec["normalise"]
             self.append(_layer(spec, parameters, options))
         for module in self.modules():
             if isinstance(module, Dictionary):
                 module.layout = layout
+
+    @torch.no_grad()
+    def restart(self):
+        """Undoes all steps of training."""
+        for p, value in zip(self.flat, self.start):
+            p.copy_(value)
 
     def gradients(self):
         """All gradients, in that order; zeros for what is not trained."""
