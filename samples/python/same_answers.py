@@ -1,0 +1,55 @@
+#!/usr/bin/python3
+"""Counts the pictures that a network answers otherwise with faster arithmetic than with direct sums.
+
+    same_answers.py PLUGIN MODEL WIDTHxHEIGHT DIR
+
+DIR/CLASS/* are colour pictures, classes in the order of their names. For each of CSC_ARITHMETIC = direct, float32 and bf16
+(where the processor has it) prints the accuracy, how many first answers differ from those of direct sums, and the largest
+difference of a logit. Each runs in a process of its own. Needs Debian's python3-opencv.
+"""
+import ctypes, glob, os, subprocess, sys, tempfile
+import numpy
+
+
+def logits(plugin, model, size, files):
+    import cv2
+
+    ctypes.CDLL(os.path.realpath(plugin))
+    net = cv2.dnn.readNetFromONNX(model)
+    rows = []
+    for first in range(0, len(files), 100):
+        images = [cv2.imread(file) for file in files[first:first + 100]]
+        net.setInput(cv2.dnn.blobFromImages(images, 1 / 255, size, swapRB=True))
+        rows.append(net.forward().reshape(len(images), -1))
+    return numpy.concatenate(rows)
+
+
+def main():
+    plugin, model, size, folder = sys.argv[1:5]
+    files = sorted(glob.glob(os.path.join(folder, "*", "*")))
+    if not files:
+        sys.exit(f"same_answers.py: no pictures in {folder}/CLASS/")
+    if len(sys.argv) > 5:  # the child
+        numpy.save(sys.argv[5], logits(plugin, model, tuple(map(int, size.split("x"))), files))
+        return
+    classes = sorted({os.path.dirname(file) for file in files})
+    labels = numpy.array([classes.index(os.path.dirname(file)) for file in files])
+    with tempfile.TemporaryDirectory() as scratch:
+        for arithmetic in "direct", "float32", "bf16":
+            out = os.path.join(scratch, arithmetic + ".npy")
+            child = subprocess.run([sys.executable, __file__, *sys.argv[1:5], out], capture_output=True, text=True,
+                                   env={**os.environ, "CSC_ARITHMETIC": arithmetic})
+            if child.returncode != 0:
+                print(f"{arithmetic}: {child.stderr.strip().splitlines()[-1]}")
+                if arithmetic == "bf16":
+                    continue
+                sys.exit(1)
+            answers = numpy.load(out)
+            if arithmetic == "direct":
+                direct = answers
+            print(f"{arithmetic}: {100 * (answers.argmax(1) == labels).mean():.2f} % of {len(files)} right, "
+                  f"{(answers.argmax(1) != direct.argmax(1)).sum()} first answers differ, "
+                  f"logits by at most {abs(answers - direct).max():.2g} of {abs(direct).max():.3g}")
+
+
+main()
