@@ -26,8 +26,14 @@ class Backend {
   // The source of an upload may be changed as soon as Upload returns.
   virtual void Upload(void* device, const void* host, int64_t bytes) = 0;
   virtual void Download(void* host, const void* device, int64_t bytes) = 0;
+  // From one place of the device to another.
+  virtual void Copy(void* to, const void* from, int64_t bytes) = 0;
   virtual void Run(const Launch& launch) = 0;
   virtual void Synchronise() = 0;
+  // Orders this queue and a stream of the caller (a cudaStream_t): what is queued
+  // here from now on begins after what is in `stream`, and the other way round.
+  virtual void BeginAfter(void* stream) = 0;
+  virtual void LetBeginAfter(void* stream) = 0;
 };
 
 // Memory of a back-end that only grows; it must outlive its buffers.

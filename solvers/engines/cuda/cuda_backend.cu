@@ -47,10 +47,12 @@ class CudaBackend : public Backend {
   CudaBackend() {
     Activate();
     Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+    Check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "creating an event");
   }
   ~CudaBackend() override {
     // At the end of the process the driver may be gone: nothing to report then.
     cudaStreamSynchronize(stream_);
+    cudaEventDestroy(event_);
     cudaStreamDestroy(stream_);
   }
 
@@ -88,6 +90,11 @@ class CudaBackend : public Backend {
     Check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_),
           "copying from the device");
   }
+  void Copy(void* to, const void* from, int64_t bytes) override {
+    Activate();
+    Check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_),
+          "copying on the device");
+  }
   void Run(const Launch& launch) override {
     Activate();
     std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);
@@ -97,10 +104,24 @@ class CudaBackend : public Backend {
     Activate();
     Check(cudaStreamSynchronize(stream_), "computing");
   }
+  void BeginAfter(void* stream) override {
+    Activate();
+    Order(static_cast<cudaStream_t>(stream), stream_);
+  }
+  void LetBeginAfter(void* stream) override {
+    Activate();
+    Order(stream_, static_cast<cudaStream_t>(stream));
+  }
 
  private:
   // The current device belongs to the calling thread, which may be any.
   static void Activate() { Check(cudaSetDevice(kDevice), "choosing the device"); }
+
+  // A wait refers to the event as it was recorded last, so one serves all.
+  void Order(cudaStream_t first, cudaStream_t second) {
+    Check(cudaEventRecord(event_, first), "recording an event");
+    Check(cudaStreamWaitEvent(second, event_), "waiting for an event");
+  }
 
   template <typename K>
   void Start(const K& kernel, uint32_t size) {
@@ -113,6 +134,7 @@ class CudaBackend : public Backend {
   }
 
   cudaStream_t stream_ = nullptr;
+  cudaEvent_t event_ = nullptr;
 };
 
 std::string VersionText(int version) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "solvers/error.h"
+
 namespace csc::cuda {
 
 namespace {
@@ -90,8 +92,7 @@ void CudaExecutable::Upload(const RunArguments& arguments) {
   for (size_t k = 0; k < arguments.inputs.size(); ++k) {
     const ValueId value = program_.inputs()[k];
     if (plan_.offsets[value] < 0) continue;  // nobody reads it
-    backend_->Upload(values_.as<float>() + plan_.offsets[value] * arguments.batch,
-                     arguments.inputs[k],
+    backend_->Upload(ValueAt(value, arguments.batch), arguments.inputs[k],
                      Bytes<float>(arguments.batch * program_.shape(value).size()));
   }
   if (plan_.has_loss) {
@@ -104,7 +105,7 @@ void CudaExecutable::Download(const RunArguments& arguments) {
   for (size_t k = 0; k < arguments.outputs.size(); ++k) {
     if (arguments.outputs[k] == nullptr) continue;
     const ValueId value = program_.outputs()[k];
-    backend_->Download(arguments.outputs[k], values_.as<float>() + plan_.offsets[value] * batch,
+    backend_->Download(arguments.outputs[k], ValueAt(value, batch),
                        Bytes<float>(batch * program_.shape(value).size()));
   }
   if (plan_.has_gradients && arguments.gradients != nullptr) {
@@ -140,6 +141,35 @@ void CudaExecutable::Run(const RunArguments& arguments) {
   }
   if (arguments.loss != nullptr) *arguments.loss = loss;
   if (arguments.correct != nullptr) *arguments.correct = correct;
+}
+
+void CudaExecutable::RunOnDevice(int64_t batch, const std::vector<const float*>& inputs,
+                                 const std::vector<float*>& outputs, void* stream) {
+  Require(!plan_.has_loss && !plan_.has_gradients,
+          "a program with a loss or gradients cannot run on device memory: its labels and results "
+          "are the host's");
+  RunArguments arguments;
+  arguments.batch = batch;
+  arguments.inputs = inputs;
+  arguments.outputs = outputs;
+  CheckRunArguments(program_, arguments);
+  Reserve(batch, 1);
+  const auto bytes = [&](ValueId value) {
+    return Bytes<float>(batch * program_.shape(value).size());
+  };
+  backend_->BeginAfter(stream);
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    const ValueId value = program_.inputs()[k];
+    if (plan_.offsets[value] < 0) continue;  // nobody reads it
+    backend_->Copy(ValueAt(value, batch), inputs[k], bytes(value));
+  }
+  for (const Launch& launch : bound_.launches) backend_->Run(launch);
+  for (size_t k = 0; k < outputs.size(); ++k) {
+    if (outputs[k] == nullptr) continue;
+    const ValueId value = program_.outputs()[k];
+    backend_->Copy(outputs[k], ValueAt(value, batch), bytes(value));
+  }
+  backend_->LetBeginAfter(stream);
 }
 
 int64_t CudaExecutable::WorkspaceBytes() const {

@@ -10,6 +10,7 @@
 
 #include "solvers/engines/cuda/backend.h"
 #include "solvers/engines/cuda/bind.h"
+#include "solvers/engines/cuda/device_run.h"
 #include "solvers/engines/cuda/plan.h"
 #include "solvers/engines/engine.h"
 
@@ -17,7 +18,7 @@ namespace csc::cuda {
 
 // Parameters stay on the device between runs. A run is a list of launches that
 // depends on the batch alone: it is made once for a batch size and repeated.
-class CudaExecutable : public Executable {
+class CudaExecutable : public Executable, public DeviceExecutable {
  public:
   CudaExecutable(const Program& program, const Tuning& tuning, std::unique_ptr<Backend> backend);
 
@@ -25,10 +26,16 @@ class CudaExecutable : public Executable {
   // The number of workers does not matter here.
   void Reserve(int64_t batch, int workers) override;
   void Run(const RunArguments& arguments) override;
+  void RunOnDevice(int64_t batch, const std::vector<const float*>& inputs,
+                   const std::vector<float*>& outputs, void* stream) override;
   int64_t WorkspaceBytes() const override;
   std::string Describe() const override;
 
  private:
+  // Where a value begins when the batch is this large.
+  float* ValueAt(ValueId value, int64_t batch) const {
+    return values_.as<float>() + plan_.offsets[value] * batch;
+  }
   void Upload(const RunArguments& arguments);
   void Download(const RunArguments& arguments);
 

@@ -50,6 +50,10 @@ class HostBackend : public cuda::Backend {
     const char* from = static_cast<const char*>(device);
     pending_.push_back({host, {from, from + bytes}});
   }
+  void Copy(void* to, const void* from, int64_t bytes) override { std::memcpy(to, from, bytes); }
+  // Work is done as soon as it is queued, in one order for all streams.
+  void BeginAfter(void*) override {}
+  void LetBeginAfter(void*) override {}
   void Synchronise() override {
     for (const auto& [host, data] : pending_) std::memcpy(host, data.data(), data.size());
     pending_.clear();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "solvers/engines/cuda/device_run.h"
 #include "solvers/error.h"
 #include "tests/solvers/compare.h"
 #include "tests/solvers/engines/cuda/host_backend.h"
@@ -115,6 +116,34 @@ TEST(HostEngine, TrainsALayerAtItsShippedTuning) {
   EXPECT_TRUE(CloseTo(actual.statistics, expected.statistics));
   // A value in a million falls to the other side of its threshold.
   EXPECT_TRUE(CloseTo(actual.gradients, expected.gradients, 1e-4));
+}
+
+TEST(HostEngine, RunsOnDeviceMemoryAsOnTheHosts) {
+  ForEachSeed(20, [&](Random* random) {
+    const Program program = NetworkProgram(RandomNetwork(random));
+    const auto executable = MakeHostCudaEngine(SmallTuning())->Prepare(program);
+    auto* on_device = dynamic_cast<cuda::DeviceExecutable*>(executable.get());
+    ASSERT_NE(on_device, nullptr);
+    const Work work = RandomWork(random, program, random->Reals(program.parameter_size(), -1, 1),
+                                 random->Int(1, 9));
+    executable->SetParameters(work.parameters.data());
+    const Results expected = RunPrepared(executable.get(), program, work);
+    std::vector<float> output(expected.outputs[0].size(), -7);
+    on_device->RunOnDevice(work.batch, {work.inputs[0].data()}, {output.data()}, nullptr);
+    EXPECT_TRUE(SameBits(output, expected.outputs[0]));
+    on_device->RunOnDevice(work.batch, {work.inputs[0].data()}, {nullptr}, nullptr);
+  });
+}
+
+TEST(HostEngine, RefusesToTrainOnDeviceMemory) {
+  Random random(1);
+  const Program program = WithWeightedLoss(LongSum(1));
+  const auto executable = MakeHostCudaEngine({})->Prepare(program);
+  std::vector<const float*> inputs(program.inputs().size());
+  std::vector<float*> outputs(program.outputs().size());
+  EXPECT_THROW(
+      dynamic_cast<cuda::DeviceExecutable&>(*executable).RunOnDevice(1, inputs, outputs, nullptr),
+      Error);
 }
 
 TEST(HostEngine, RefusesABatchItCannotCount) {
