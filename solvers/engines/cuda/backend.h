@@ -28,6 +28,9 @@ class Backend {
   virtual void Download(void* host, const void* device, int64_t bytes) = 0;
   // From one place of the device to another.
   virtual void Copy(void* to, const void* from, int64_t bytes) = 0;
+  // Rows without gaps to rows that begin `to_step` bytes from one another.
+  virtual void CopyRows(void* to, int64_t to_step, const void* from, int64_t row_bytes,
+                        int64_t rows) = 0;
   virtual void Run(const Launch& launch) = 0;
   virtual void Synchronise() = 0;
   // Orders this queue and a stream of the caller (a cudaStream_t): what is queued

@@ -95,6 +95,13 @@ class CudaBackend : public Backend {
     Check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_),
           "copying on the device");
   }
+  void CopyRows(void* to, int64_t to_step, const void* from, int64_t row_bytes,
+                int64_t rows) override {
+    Activate();
+    Check(cudaMemcpy2DAsync(to, to_step, from, row_bytes, row_bytes, rows, cudaMemcpyDeviceToDevice,
+                            stream_),
+          "copying on the device");
+  }
   void Run(const Launch& launch) override {
     Activate();
     std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);

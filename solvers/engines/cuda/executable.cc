@@ -33,7 +33,9 @@ CudaExecutable::CudaExecutable(const Program& program, const Tuning& tuning,
       scratch_(backend_.get()),
       labels_(backend_.get()),
       loss_(backend_.get()),
-      correct_(backend_.get()) {
+      correct_(backend_.get()),
+      converted_(backend_.get()),
+      rows_(backend_.get()) {
   for (int64_t channels : program_.statistics()) statistic_floats_ += 2 * channels;
   parameters_.Grow(Bytes<float>(program_.parameter_size()));
   filters_.Grow(Bytes<float>(plan_.filter_floats));
@@ -174,8 +176,9 @@ void CudaExecutable::RunOnDevice(int64_t batch, const std::vector<const float*>&
 
 int64_t CudaExecutable::WorkspaceBytes() const {
   int64_t bytes = 0;
-  for (const DeviceBuffer* buffer : {&parameters_, &filters_, &values_, &statistics_, &sums_,
-                                     &gradients_, &scratch_, &labels_, &loss_, &correct_}) {
+  for (const DeviceBuffer* buffer :
+       {&parameters_, &filters_, &values_, &statistics_, &sums_, &gradients_, &scratch_, &labels_,
+        &loss_, &correct_, &converted_, &rows_}) {
     bytes += buffer->bytes();
   }
   return bytes;

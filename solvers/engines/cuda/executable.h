@@ -28,6 +28,7 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   void Run(const RunArguments& arguments) override;
   void RunOnDevice(int64_t batch, const std::vector<const float*>& inputs,
                    const std::vector<float*>& outputs, void* stream) override;
+  void RunOnImages(const DeviceImages& images, const DeviceRows& output, void* stream) override;
   int64_t WorkspaceBytes() const override;
   std::string Describe() const override;
 
@@ -54,6 +55,8 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   DeviceBuffer labels_;
   DeviceBuffer loss_;
   DeviceBuffer correct_;
+  DeviceBuffer converted_;  // pictures as NCHW
+  DeviceBuffer rows_;       // an output before it is spread over rows with gaps
 
   std::vector<Launch> pack_;
   int64_t bound_batch_ = 0;

@@ -51,6 +51,13 @@ class HostBackend : public cuda::Backend {
     pending_.push_back({host, {from, from + bytes}});
   }
   void Copy(void* to, const void* from, int64_t bytes) override { std::memcpy(to, from, bytes); }
+  void CopyRows(void* to, int64_t to_step, const void* from, int64_t row_bytes,
+                int64_t rows) override {
+    for (int64_t row = 0; row < rows; ++row) {
+      std::memcpy(static_cast<char*>(to) + row * to_step,
+                  static_cast<const char*>(from) + row * row_bytes, row_bytes);
+    }
+  }
   // Work is done as soon as it is queued, in one order for all streams.
   void BeginAfter(void*) override {}
   void LetBeginAfter(void*) override {}
