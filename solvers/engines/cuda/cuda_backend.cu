@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "solvers/engines/cuda/backend.h"
 #include "solvers/engines/cuda/cuda_engine.h"
@@ -42,6 +43,56 @@ void Check(cudaError_t error, const char* doing) {
           cudaGetErrorName(error));
 }
 
+// A chain of kernels, made node by node: nothing is captured from a stream, so
+// that other threads may do what they like meanwhile.
+class CudaGraph : public LaunchGraph {
+ public:
+  // `stream` is where it will run.
+  CudaGraph(const std::vector<Launch>& launches, cudaStream_t stream) : stream_(stream) {
+    cudaGraph_t graph = nullptr;
+    Check(cudaGraphCreate(&graph, 0), "creating a graph");
+    const std::unique_ptr<CUgraph_st, cudaError_t (*)(cudaGraph_t)> owner(graph, cudaGraphDestroy);
+    for (const Launch& launch : launches) {
+      std::visit([&](const auto& kernel) { Add(graph, kernel, launch.size); }, launch.kernel);
+    }
+    Check(cudaGraphInstantiate(&executable_, graph, 0), "preparing a graph");
+    const cudaError_t uploaded = cudaGraphUpload(executable_, stream);
+    if (uploaded != cudaSuccess) cudaGraphExecDestroy(executable_);
+    Check(uploaded, "uploading a graph");
+  }
+  ~CudaGraph() override {
+    cudaStreamSynchronize(stream_);
+    cudaGraphExecDestroy(executable_);
+  }
+
+  cudaGraphExec_t get() const { return executable_; }
+
+ private:
+  template <typename K>
+  void Add(cudaGraph_t graph, const K& kernel, uint32_t size) {
+    cudaKernelNodeParams node = {};
+    // Copied by cudaGraphAddKernelNode.
+    void* arguments[] = {const_cast<K*>(&kernel), &size};
+    node.kernelParams = arguments;
+    if constexpr (HasPhases<K>::value) {
+      node.func = reinterpret_cast<void*>(RunBlocks<K>);
+      node.gridDim = dim3(size);
+      node.blockDim = dim3(K::kThreads);
+    } else {
+      node.func = reinterpret_cast<void*>(RunFlat<K>);
+      node.gridDim = dim3((size + kFlatThreads - 1) / kFlatThreads);
+      node.blockDim = dim3(kFlatThreads);
+    }
+    const cudaGraphNode_t before = last_;
+    Check(cudaGraphAddKernelNode(&last_, graph, &before, before != nullptr ? 1 : 0, &node),
+          "adding a kernel to a graph");
+  }
+
+  const cudaStream_t stream_;
+  cudaGraphExec_t executable_ = nullptr;
+  cudaGraphNode_t last_ = nullptr;
+};
+
 class CudaBackend : public Backend {
  public:
   CudaBackend() {
@@ -60,18 +111,22 @@ class CudaBackend : public Backend {
     Activate();
     void* memory = nullptr;
     const cudaError_t error = cudaMalloc(&memory, bytes);
-    if (error != cudaSuccess) {
+    if (error != cudaErrorMemoryAllocation) {
+      Check(error, "allocating memory");
+    } else {
       cudaGetLastError();  // it would show in the next launch
-      size_t available = 0, total = 0;
-      cudaMemGetInfo(&available, &total);
-      Fail("no {} bytes of GPU memory ({} of {} bytes are free): {}", bytes, available, total,
-           cudaGetErrorString(error));
     }
     return memory;
   }
   void Free(void* memory) override {
     cudaStreamSynchronize(stream_);
     cudaFree(memory);
+  }
+  int64_t FreeBytes() override {
+    Activate();
+    size_t available = 0, total = 0;
+    Check(cudaMemGetInfo(&available, &total), "asking for free memory");
+    return static_cast<int64_t>(available);
   }
   void Upload(void* device, const void* host, int64_t bytes) override {
     Activate();
@@ -102,9 +157,19 @@ class CudaBackend : public Backend {
                             stream_),
           "copying on the device");
   }
-  void Run(const Launch& launch) override {
+  std::unique_ptr<LaunchGraph> MakeGraph(const std::vector<Launch>& launches) override {
     Activate();
-    std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);
+    return std::make_unique<CudaGraph>(launches, stream_);
+  }
+  void Run(const LaunchGraph& graph) override {
+    Activate();
+    Check(cudaGraphLaunch(static_cast<const CudaGraph&>(graph).get(), stream_),
+          "launching a graph");
+  }
+  void Convert(const ImagesKernel& kernel, uint32_t pixels) override {
+    Activate();
+    RunFlat<<<(pixels + kFlatThreads - 1) / kFlatThreads, kFlatThreads, 0, stream_>>>(kernel,
+                                                                                      pixels);
     Check(cudaGetLastError(), "launching a kernel");
   }
   void Synchronise() override {
@@ -128,16 +193,6 @@ class CudaBackend : public Backend {
   void Order(cudaStream_t first, cudaStream_t second) {
     Check(cudaEventRecord(event_, first), "recording an event");
     Check(cudaStreamWaitEvent(second, event_), "waiting for an event");
-  }
-
-  template <typename K>
-  void Start(const K& kernel, uint32_t size) {
-    if constexpr (HasPhases<K>::value) {
-      RunBlocks<<<size, K::kThreads, 0, stream_>>>(kernel);
-    } else {
-      const uint32_t blocks = (size + kFlatThreads - 1) / kFlatThreads;
-      RunFlat<<<blocks, kFlatThreads, 0, stream_>>>(kernel, size);
-    }
   }
 
   cudaStream_t stream_ = nullptr;

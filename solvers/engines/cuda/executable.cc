@@ -11,6 +11,13 @@ namespace csc::cuda {
 
 namespace {
 
+// Batches whose graphs are kept: those of training, of its last step in an epoch
+// and of evaluation, and a few more.
+constexpr size_t kMaxGraphs = 8;
+
+// What cudaMalloc gives memory out in.
+constexpr int64_t kGranule = int64_t{2} << 20;
+
 template <typename T>
 int64_t Bytes(int64_t count) {
   return count * static_cast<int64_t>(sizeof(T));
@@ -37,17 +44,19 @@ CudaExecutable::CudaExecutable(const Program& program, const Tuning& tuning,
       converted_(backend_.get()),
       rows_(backend_.get()) {
   for (int64_t channels : program_.statistics()) statistic_floats_ += 2 * channels;
-  parameters_.Grow(Bytes<float>(program_.parameter_size()));
-  filters_.Grow(Bytes<float>(plan_.filter_floats));
-  statistics_.Grow(Bytes<float>(statistic_floats_));
+  const auto hold = [&](DeviceBuffer* buffer, int64_t bytes) {
+    Require(buffer->Grow(bytes), "the parameters need {} bytes of GPU memory: {} are free", bytes,
+            backend_->FreeBytes());
+  };
+  hold(&parameters_, Bytes<float>(program_.parameter_size()));
+  hold(&filters_, Bytes<float>(plan_.filter_floats));
+  hold(&statistics_, Bytes<float>(statistic_floats_));
   if (plan_.has_gradients) {
-    sums_.Grow(Bytes<double>(program_.parameter_size()));
-    gradients_.Grow(Bytes<float>(program_.parameter_size()));
+    hold(&sums_, Bytes<double>(program_.parameter_size()));
+    hold(&gradients_, Bytes<float>(program_.parameter_size()));
   }
-  Addresses addresses;
-  addresses.parameters = parameters_.as<float>();
-  addresses.filters = filters_.as<float>();
-  pack_ = BindFilters(program_, plan_, addresses);
+  const std::vector<Launch> pack = BindFilters(program_, plan_, AddressesNow());
+  if (!pack.empty()) pack_ = backend_->MakeGraph(pack);
   // As the other engines: all parameters are zero until they are set.
   SetParameters(std::vector<float>(program_.parameter_size()).data());
 }
@@ -55,39 +64,88 @@ CudaExecutable::CudaExecutable(const Program& program, const Tuning& tuning,
 void CudaExecutable::SetParameters(const float* parameters) {
   if (program_.parameter_size() == 0) return;
   backend_->Upload(parameters_.as<float>(), parameters, Bytes<float>(program_.parameter_size()));
-  for (const Launch& launch : pack_) backend_->Run(launch);
+  if (pack_ != nullptr) backend_->Run(*pack_);
 }
 
-void CudaExecutable::Reserve(int64_t batch, int) {
-  if (batch == bound_batch_) return;
-  CheckBatch(program_, batch);
-  bound_batch_ = 0;  // nothing is bound if a buffer cannot grow
+Addresses CudaExecutable::AddressesNow() const {
   Addresses addresses;
+  addresses.values = values_.as<float>();
   addresses.parameters = parameters_.as<float>();
   addresses.filters = filters_.as<float>();
   addresses.statistics = statistics_.as<float>();
   addresses.sums = sums_.as<double>();
   addresses.gradients = gradients_.as<float>();
-  values_.Grow(Bytes<float>(plan_.floats_per_image * batch));
-  addresses.values = values_.as<float>();
-  if (plan_.has_loss) {
-    labels_.Grow(Bytes<int32_t>(batch));
-    loss_.Grow(Bytes<double>(batch));
-    correct_.Grow(Bytes<int32_t>(batch));
-    host_loss_.resize(batch);
-    host_correct_.resize(batch);
-    addresses.labels = labels_.as<int32_t>();
-    addresses.loss = loss_.as<double>();
-    addresses.correct = correct_.as<int32_t>();
-  }
   addresses.scratch = scratch_.as<void>();
-  BindRun(program_, plan_, tuning_, batch, addresses, &bound_);
-  if (bound_.scratch_bytes > scratch_.bytes()) {
-    scratch_.Grow(bound_.scratch_bytes);
-    addresses.scratch = scratch_.as<void>();
-    BindRun(program_, plan_, tuning_, batch, addresses, &bound_);
+  addresses.labels = labels_.as<int32_t>();
+  addresses.loss = loss_.as<double>();
+  addresses.correct = correct_.as<int32_t>();
+  return addresses;
+}
+
+std::vector<CudaExecutable::Need> CudaExecutable::NeedsOf(int64_t batch) {
+  BoundRun counted;
+  BindRun(program_, plan_, tuning_, batch, {}, &counted);
+  std::vector<Need> needs = {{&values_, Bytes<float>(plan_.floats_per_image * batch)},
+                             {&scratch_, counted.scratch_bytes}};
+  if (plan_.has_loss) {
+    needs.push_back({&labels_, Bytes<int32_t>(batch)});
+    needs.push_back({&loss_, Bytes<double>(batch)});
+    needs.push_back({&correct_, Bytes<int32_t>(batch)});
   }
-  bound_batch_ = batch;
+  return needs;
+}
+
+void CudaExecutable::GrowFor(int64_t batch) {
+  for (const Need& need : NeedsOf(batch)) {
+    if (need.bytes <= need.buffer->bytes()) continue;
+    bound_.clear();  // their graphs hold addresses that end here
+    if (!need.buffer->Grow(need.bytes)) FailForMemory(batch);
+  }
+}
+
+void CudaExecutable::FailForMemory(int64_t batch) {
+  // All of these buffers can be had again.
+  int64_t available = backend_->FreeBytes();
+  int64_t needed = 0;
+  for (const Need& need : NeedsOf(batch)) {
+    available += need.buffer->bytes();
+    needed += need.bytes;
+  }
+  const auto fits = [&](int64_t smaller) {
+    int64_t bytes = 0;
+    for (const Need& need : NeedsOf(smaller)) {
+      bytes += (need.bytes + kGranule - 1) / kGranule * kGranule;
+    }
+    return bytes <= available;
+  };
+  int64_t largest = 0;
+  for (int64_t end = batch; end - largest > 1;) {
+    const int64_t middle = largest + (end - largest) / 2;
+    (fits(middle) ? largest : end) = middle;
+  }
+  Fail("a batch of {} needs {} bytes of GPU memory, and {} are free: {}", batch, needed, available,
+       largest > 0 ? fmt::format("the largest batch that fits is {}", largest)
+                   : "not even one image fits");
+}
+
+const LaunchGraph* CudaExecutable::GraphOf(int64_t batch) const {
+  for (const BoundBatch& bound : bound_) {
+    if (bound.batch == batch) return bound.graph.get();
+  }
+  return nullptr;
+}
+
+void CudaExecutable::Reserve(int64_t batch, int) {
+  if (GraphOf(batch) != nullptr) return;
+  CheckBatch(program_, batch);
+  GrowFor(batch);
+  if (plan_.has_loss) {
+    host_loss_.resize(std::max<size_t>(host_loss_.size(), batch));
+    host_correct_.resize(std::max<size_t>(host_correct_.size(), batch));
+  }
+  BindRun(program_, plan_, tuning_, batch, AddressesNow(), &launches_);
+  if (bound_.size() == kMaxGraphs) bound_.erase(bound_.begin());
+  bound_.push_back({batch, backend_->MakeGraph(launches_.launches)});
 }
 
 void CudaExecutable::Upload(const RunArguments& arguments) {
@@ -128,7 +186,7 @@ void CudaExecutable::Run(const RunArguments& arguments) {
   CheckRunArguments(program_, arguments);
   Reserve(arguments.batch, 1);
   Upload(arguments);
-  for (const Launch& launch : bound_.launches) backend_->Run(launch);
+  backend_->Run(*GraphOf(arguments.batch));
   Download(arguments);
   backend_->Synchronise();
 
@@ -165,7 +223,7 @@ void CudaExecutable::RunOnDevice(int64_t batch, const std::vector<const float*>&
     if (plan_.offsets[value] < 0) continue;  // nobody reads it
     backend_->Copy(ValueAt(value, batch), inputs[k], bytes(value));
   }
-  for (const Launch& launch : bound_.launches) backend_->Run(launch);
+  backend_->Run(*GraphOf(batch));
   for (size_t k = 0; k < outputs.size(); ++k) {
     if (outputs[k] == nullptr) continue;
     const ValueId value = program_.outputs()[k];
@@ -203,7 +261,14 @@ std::string CudaExecutable::Describe() const {
     }
     text += "\n";
   }
-  return text;
+  text += fmt::format("{} bytes of GPU memory: {} for parameters, {} for values", WorkspaceBytes(),
+                      parameters_.bytes() + filters_.bytes() + sums_.bytes() + gradients_.bytes(),
+                      values_.bytes());
+  if (!bound_.empty()) {
+    text += fmt::format("; a graph of {} kernels at batch {}", launches_.launches.size(),
+                        bound_.back().batch);
+  }
+  return text + "\n";
 }
 
 }  // namespace csc::cuda

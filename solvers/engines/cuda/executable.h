@@ -17,7 +17,8 @@
 namespace csc::cuda {
 
 // Parameters stay on the device between runs. A run is a list of launches that
-// depends on the batch alone: it is made once for a batch size and repeated.
+// depends on the batch alone: it is made into a graph once for a batch size and
+// repeated. Kernels read and write buffers of our own, never the caller's.
 class CudaExecutable : public Executable, public DeviceExecutable {
  public:
   CudaExecutable(const Program& program, const Tuning& tuning, std::unique_ptr<Backend> backend);
@@ -37,6 +38,23 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   float* ValueAt(ValueId value, int64_t batch) const {
     return values_.as<float>() + plan_.offsets[value] * batch;
   }
+  // What a batch needs of the buffers whose size depends on it.
+  struct Need {
+    DeviceBuffer* buffer;
+    int64_t bytes;
+  };
+  std::vector<Need> NeedsOf(int64_t batch);
+  Addresses AddressesNow() const;
+  void GrowFor(int64_t batch);
+  [[noreturn]] void FailForMemory(int64_t batch);
+
+  struct BoundBatch {
+    int64_t batch;
+    std::unique_ptr<LaunchGraph> graph;
+  };
+  // Null for a batch that has not been reserved.
+  const LaunchGraph* GraphOf(int64_t batch) const;
+
   void Upload(const RunArguments& arguments);
   void Download(const RunArguments& arguments);
 
@@ -58,9 +76,9 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   DeviceBuffer converted_;  // pictures as NCHW
   DeviceBuffer rows_;       // an output before it is spread over rows with gaps
 
-  std::vector<Launch> pack_;
-  int64_t bound_batch_ = 0;
-  BoundRun bound_;
+  std::unique_ptr<LaunchGraph> pack_;  // null without filters
+  std::vector<BoundBatch> bound_;      // the latest last
+  BoundRun launches_;                  // of the latest
   int64_t statistic_floats_ = 0;
   std::vector<double> host_loss_;
   std::vector<int32_t> host_correct_;

@@ -41,8 +41,10 @@ void CudaExecutable::RunOnImages(const DeviceImages& images, const DeviceRows& o
   const Shape& input = program_.shape(program_.inputs()[0]);
   const int64_t row_bytes = program_.shape(program_.outputs()[0]).size() * sizeof(float);
   const bool gaps = output.step != row_bytes && batch > 1;
-  converted_.Grow(batch * input.size() * sizeof(float));
-  if (gaps) rows_.Grow(batch * row_bytes);
+  const int64_t input_bytes = batch * input.size() * static_cast<int64_t>(sizeof(float));
+  Require(converted_.Grow(input_bytes) && (!gaps || rows_.Grow(batch * row_bytes)),
+          "no memory of the GPU is left to convert {} pictures: {} bytes are free", batch,
+          backend_->FreeBytes());
 
   ImagesKernel kernel = {};
   kernel.is_float = images.is_float;
@@ -63,7 +65,7 @@ void CudaExecutable::RunOnImages(const DeviceImages& images, const DeviceRows& o
       kernel.steps[n] = images.images[first + n].step;
     }
     kernel.result = converted_.as<float>() + first * input.size();
-    backend_->Run({kernel, static_cast<uint32_t>(count * input.height * input.width)});
+    backend_->Convert(kernel, static_cast<uint32_t>(count * input.height * input.width));
   }
   float* const dense = gaps ? rows_.as<float>() : output.data;
   RunOnDevice(batch, {converted_.as<float>()}, {dense}, stream);

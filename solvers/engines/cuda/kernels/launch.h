@@ -10,7 +10,6 @@
 #include "solvers/engines/cuda/kernels/convolution.h"
 #include "solvers/engines/cuda/kernels/elementwise.h"
 #include "solvers/engines/cuda/kernels/filter_gradient.h"
-#include "solvers/engines/cuda/kernels/images.h"
 #include "solvers/engines/cuda/kernels/positions.h"
 #include "solvers/engines/cuda/kernels/reductions.h"
 
@@ -25,7 +24,7 @@ using Kernel =
                  ConvolutionKernel<4, 1, true>, ConvolutionKernel<8, 1, true>,
                  ConvolutionKernel<4, 4, true>, ConvolutionKernel<8, 4, true>, ChannelSumsKernel,
                  FinishStatisticKernel, GradientSumKernel, SoftmaxLossKernel, FilterGradientKernel,
-                 FilterGradientSumKernel, ImagesKernel>;
+                 FilterGradientSumKernel>;
 
 struct Launch {
   Kernel kernel;

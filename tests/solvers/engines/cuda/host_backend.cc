@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -25,24 +26,37 @@ void RunBlock(const K& kernel, uint32_t block, bool downwards, typename K::Share
    ...);
 }
 
+struct HostGraph : cuda::LaunchGraph {
+  explicit HostGraph(const std::vector<cuda::Launch>& list) : launches(list) {}
+  const std::vector<cuda::Launch> launches;
+};
+
 class HostBackend : public cuda::Backend {
  public:
+  explicit HostBackend(HostDevice* device) : device_(device) {}
   ~HostBackend() override {
-    if (allocations_ != 0) std::abort();  // a leak, or a buffer freed twice
+    if (!sizes_.empty()) std::abort();  // a leak
   }
 
   void* Allocate(int64_t bytes) override {
     Require(bytes > 0, "{} bytes asked of the device", bytes);
-    ++allocations_;
+    if (bytes > device_->free_bytes) return nullptr;
     void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
     Require(memory != nullptr, "no {} bytes of memory", bytes);
     std::memset(memory, kNotANumber, bytes);
+    device_->free_bytes -= bytes;
+    ++device_->allocations;
+    sizes_[memory] = bytes;
     return memory;
   }
   void Free(void* memory) override {
-    --allocations_;
+    const auto entry = sizes_.find(memory);
+    if (entry == sizes_.end()) std::abort();  // freed twice
+    device_->free_bytes += entry->second;
+    sizes_.erase(entry);
     std::free(memory);
   }
+  int64_t FreeBytes() override { return device_->free_bytes; }
   void Upload(void* device, const void* host, int64_t bytes) override {
     std::memcpy(device, host, bytes);
   }
@@ -65,9 +79,19 @@ class HostBackend : public cuda::Backend {
     for (const auto& [host, data] : pending_) std::memcpy(host, data.data(), data.size());
     pending_.clear();
   }
-  void Run(const cuda::Launch& launch) override {
+  std::unique_ptr<cuda::LaunchGraph> MakeGraph(const std::vector<cuda::Launch>& launches) override {
+    ++device_->graphs;
+    return std::make_unique<HostGraph>(launches);
+  }
+  void Run(const cuda::LaunchGraph& graph) override {
+    for (const cuda::Launch& launch : static_cast<const HostGraph&>(graph).launches) {
+      downwards_ = !downwards_;
+      std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);
+    }
+  }
+  void Convert(const cuda::ImagesKernel& kernel, uint32_t pixels) override {
     downwards_ = !downwards_;
-    std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);
+    Start(kernel, pixels);
   }
 
  private:
@@ -86,14 +110,22 @@ class HostBackend : public cuda::Backend {
     }
   }
 
+  HostDevice* const device_;
   bool downwards_ = false;
-  int allocations_ = 0;
+  std::map<void*, int64_t> sizes_;
   std::vector<std::pair<void*, std::vector<char>>> pending_;
 };
 
 }  // namespace
 
-std::unique_ptr<cuda::Backend> MakeHostBackend() { return std::make_unique<HostBackend>(); }
+std::unique_ptr<cuda::Backend> MakeHostBackend() {
+  static HostDevice device;
+  return MakeHostBackend(&device);
+}
+
+std::unique_ptr<cuda::Backend> MakeHostBackend(HostDevice* device) {
+  return std::make_unique<HostBackend>(device);
+}
 
 cuda::Tuning SmallTuning() {
   cuda::Tuning tuning;
@@ -105,7 +137,12 @@ cuda::Tuning SmallTuning() {
 }
 
 std::unique_ptr<Engine> MakeHostCudaEngine(const cuda::Tuning& tuning) {
-  return cuda::MakeCudaEngine(MakeHostBackend, tuning);
+  static HostDevice device;
+  return MakeHostCudaEngine(tuning, &device);
+}
+
+std::unique_ptr<Engine> MakeHostCudaEngine(const cuda::Tuning& tuning, HostDevice* device) {
+  return cuda::MakeCudaEngine([device] { return MakeHostBackend(device); }, tuning);
 }
 
 }  // namespace csc::test

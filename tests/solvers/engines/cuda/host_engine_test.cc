@@ -159,6 +159,96 @@ TEST(HostEngine, RefusesABatchItCannotCount) {
   }
 }
 
+TEST(HostEngine, AllocatesNothingWhenBatchesComeAgain) {
+  ForEachSeed(5, [&](Random* random) {
+    const Program program = WithWeightedLoss(NetworkProgram(RandomNetwork(random)));
+    HostDevice device;
+    const auto executable = MakeHostCudaEngine(SmallTuning(), &device)->Prepare(program);
+    const std::vector<float> parameters = random->Reals(program.parameter_size(), -1, 1);
+    executable->SetParameters(parameters.data());
+    std::vector<Work> works;
+    for (int64_t batch : {7, 3, 5}) {
+      works.push_back(RandomWork(random, program, parameters, batch));
+    }
+    std::vector<Results> first;
+    for (const Work& work : works) first.push_back(RunPrepared(executable.get(), program, work));
+    const int allocations = device.allocations, graphs = device.graphs;
+    for (int round = 0; round < 3; ++round) {
+      for (size_t k = 0; k < works.size(); ++k) {
+        executable->SetParameters(parameters.data());
+        ExpectSameBits(RunPrepared(executable.get(), program, works[k]), first[k]);
+      }
+    }
+    EXPECT_EQ(device.allocations, allocations);
+    EXPECT_EQ(device.graphs, graphs);
+  });
+}
+
+// More batches than graphs are kept, growing and not.
+TEST(HostEngine, KeepsItsResultsWhenGraphsGo) {
+  Random random(1);
+  const Program program = LongSum(3);
+  const std::vector<float> parameters = random.Reals(program.parameter_size(), 0.5, 1);
+  const auto executable = MakeHostCudaEngine(SmallTuning())->Prepare(program);
+  executable->SetParameters(parameters.data());
+  for (int round = 0; round < 2; ++round) {
+    for (int64_t batch : {20, 3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 25}) {
+      const Work work = RandomWork(&random, program, parameters, batch);
+      EXPECT_TRUE(CloseTo(RunPrepared(executable.get(), program, work).outputs[0],
+                          RunInDouble(program, work).outputs[0]));
+    }
+  }
+}
+
+// What reserving this batch says; empty where it succeeds.
+std::string ErrorOfReserving(Executable* executable, int64_t batch) {
+  try {
+    executable->Reserve(batch, 1);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+TEST(HostEngine, NamesTheLargestBatchThatFitsItsMemory) {
+  Program program;  // two values of 8 MiB an image
+  program.MarkOutput(program.Combine({{program.AddInput({2, 1024, 1024}), {2}}}));
+  HostDevice device;
+  device.free_bytes = int64_t{100} << 20;
+  const auto executable = MakeHostCudaEngine({}, &device)->Prepare(program);
+  EXPECT_EQ(ErrorOfReserving(executable.get(), 2), "");
+  const std::string error = ErrorOfReserving(executable.get(), 7);
+  EXPECT_THAT(error, HasSubstr("a batch of 7 needs 117440512 bytes of GPU memory"));
+  EXPECT_THAT(error, HasSubstr("104857600 are free: the largest batch that fits is 6"));
+  EXPECT_EQ(ErrorOfReserving(executable.get(), 6), "");
+  const Work work = {1, {std::vector<float>(2 << 20, 3.0f)}, {}, {}};
+  EXPECT_EQ(RunPrepared(executable.get(), program, work).outputs[0],
+            std::vector<float>(2 << 20, 6.0f));
+}
+
+TEST(HostEngine, SaysWhenNotEvenOneImageFits) {
+  Program program;
+  program.MarkOutput(program.Combine({{program.AddInput({2, 1024, 1024}), {2}}}));
+  HostDevice device;
+  device.free_bytes = int64_t{1} << 20;
+  const auto executable = MakeHostCudaEngine({}, &device)->Prepare(program);
+  EXPECT_THAT(ErrorOfReserving(executable.get(), 3), HasSubstr("not even one image fits"));
+}
+
+TEST(HostEngine, SaysWhenTheParametersDoNotFit) {
+  Program program;
+  const int filters = program.AddParameter("F", {64, 64, 3, 3});
+  program.MarkOutput(program.Analysis(program.AddInput({64, 8, 8}), filters, SamePadded({3, 3})));
+  HostDevice device;
+  device.free_bytes = 1000;
+  try {
+    MakeHostCudaEngine({}, &device)->Prepare(program);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("the parameters need 147456 bytes of GPU memory: 1000"));
+  }
+}
+
 TEST(HostEngine, DescribesEveryStepAndCountsItsMemory) {
   const Program program = LongSum(3);
   const auto executable = MakeHostCudaEngine({})->Prepare(program);

@@ -87,8 +87,9 @@ TEST(GradientSum, AddsEveryPartialSumOnce) {
       partials[i] = static_cast<double>(i * i % 101);
       if (i % 2 == 1) expected[i / 2 / count] += 3 * partials[i];
     }
-    MakeHostBackend()->Run(
-        {cuda::GradientSumKernel{partials.data(), 1, count, 3, target.data()}, 3});
+    const auto backend = MakeHostBackend();
+    backend->Run(*backend->MakeGraph(
+        {{cuda::GradientSumKernel{partials.data(), 1, count, 3, target.data()}, 3}}));
     EXPECT_EQ(target, expected) << count;
   }
 }
