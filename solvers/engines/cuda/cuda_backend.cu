@@ -122,6 +122,21 @@ class CudaBackend : public Backend {
     cudaStreamSynchronize(stream_);
     cudaFree(memory);
   }
+  void* AllocatePinned(int64_t bytes) override {
+    Activate();
+    void* memory = nullptr;
+    const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault);
+    if (error != cudaErrorMemoryAllocation) {
+      Check(error, "allocating pinned memory");
+    } else {
+      cudaGetLastError();
+    }
+    return memory;
+  }
+  void FreePinned(void* memory) override {
+    cudaStreamSynchronize(stream_);
+    cudaFreeHost(memory);
+  }
   int64_t FreeBytes() override {
     Activate();
     size_t available = 0, total = 0;
@@ -140,9 +155,14 @@ class CudaBackend : public Backend {
       Synchronise();
     }
   }
-  void Download(void* host, const void* device, int64_t bytes) override {
+  void UploadPinned(void* device, const void* pinned, int64_t bytes) override {
     Activate();
-    Check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_),
+    Check(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, stream_),
+          "copying to the device");
+  }
+  void Download(void* pinned, const void* device, int64_t bytes) override {
+    Activate();
+    Check(cudaMemcpyAsync(pinned, device, bytes, cudaMemcpyDeviceToHost, stream_),
           "copying from the device");
   }
   void Copy(void* to, const void* from, int64_t bytes) override {

@@ -38,6 +38,9 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   float* ValueAt(ValueId value, int64_t batch) const {
     return values_.as<float>() + plan_.offsets[value] * batch;
   }
+  int64_t BytesOf(ValueId value, int64_t batch) const {
+    return batch * program_.shape(value).size() * static_cast<int64_t>(sizeof(float));
+  }
   // What a batch needs of the buffers whose size depends on it.
   struct Need {
     DeviceBuffer* buffer;
@@ -55,8 +58,24 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   // Null for a batch that has not been reserved.
   const LaunchGraph* GraphOf(int64_t batch) const;
 
+  // Grows what is on the device and makes the graph.
+  void Bind(int64_t batch);
+
+  // By way of pinned memory, which the device reads and writes by itself: one copy
+  // of each array each way.
   void Upload(const RunArguments& arguments);
-  void Download(const RunArguments& arguments);
+  struct Totals {
+    double loss = 0;
+    int64_t correct = 0;
+  };
+  // Waits for the device, and adds the losses up in order.
+  Totals Download(const RunArguments& arguments);
+  // An array that has been asked of the device, and where it goes from there.
+  struct Arrival {
+    void* host;
+    const void* pinned;
+    int64_t bytes;
+  };
 
   const Program program_;
   const Plan plan_;
@@ -76,12 +95,15 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   DeviceBuffer converted_;  // pictures as NCHW
   DeviceBuffer rows_;       // an output before it is spread over rows with gaps
 
+  PinnedBuffer to_device_;
+  PinnedBuffer to_host_;
+  int64_t staged_batch_ = 0;  // what these two hold
+  std::vector<Arrival> arrivals_;
+
   std::unique_ptr<LaunchGraph> pack_;  // null without filters
   std::vector<BoundBatch> bound_;      // the latest last
   BoundRun launches_;                  // of the latest
   int64_t statistic_floats_ = 0;
-  std::vector<double> host_loss_;
-  std::vector<int32_t> host_correct_;
 };
 
 }  // namespace csc::cuda
