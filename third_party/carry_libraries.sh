@@ -12,7 +12,7 @@ folder=$(readlink -f "$folder")
 glibc='(ld-linux.*|libc|libm|libdl|librt|libpthread|libresolv|libutil|libanl)\.so'
 for file in "$@"; do
   missing=$(ldd "$file" | awk '/not found/ { print $1 }')
-  [ -z "$missing" ] || { echo "carry_libraries.sh: $file needs what is not here:" $missing >&2; exit 1; }
+  [ -z "$missing" ] || { echo "carry_libraries.sh: $file needs what is not here: ${missing//$'\n'/ }" >&2; exit 1; }
   # Programs that look into FOLDER by themselves find there what an earlier file has brought.
   ldd "$file" | awk '$3 ~ /^\// { print $3 }' | grep -vE "/$glibc" | while read -r library; do
     [ "$(readlink -f "$(dirname "$library")")" = "$folder" ] || cp -uL "$library" "$folder"

@@ -14,7 +14,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-out=bare archs= carry= on_host= jobs=$(nproc)
+out=bare archs='' carry='' on_host='' jobs=$(nproc)
 usage() { sed -n '2,/^set/{/^# \{0,1\}/s/^# \{0,1\}//p}' "$0"; }
 fail() { echo "build_bare.sh: $*" >&2; exit 1; }
 while [ $# -gt 0 ]; do
@@ -72,6 +72,7 @@ without cuda solvers/engines/cuda/loader.cc
 # --- flags: those of .bazelrc and third_party/copts.bzl that change what is computed ---------------------------------
 objects=$out/objects
 # Warnings are for those who change the code, and Bazel shows them.
+# shellcheck disable=SC2206
 flags=(-std=c++17 -O3 -fPIC -ffp-contract=off -w -I. -I"$objects"
   -DONNX_API= -DONNX_ML=1 -DONNX_NAMESPACE=onnx ${CXXFLAGS:-})
 mkdir -p "$objects"
@@ -133,13 +134,13 @@ rm -f "$objects/libsolvers.a" "$out"/libcsc_cuda*.so
 ar rc "$objects/libsolvers.a" $(object_list "${solvers[@]}")
 
 # The old kind of run path holds for the libraries of libraries too.
-# shellcheck disable=SC2046
+# shellcheck disable=SC2016,SC2046
 "$CXX" -o "$out/train" $(object_list "${driver[@]}" "$digits" "$events") "$objects/libsolvers.a" \
   -Wl,--disable-new-dtags,-rpath,'$ORIGIN/lib' -lonnx_proto -lprotobuf -lfmt -lisal -lmatio -lpng -ldl -pthread
 built=("$out/train")
 if [ -n "$NVCC" ]; then
   # As in third_party/cuda/cuda_library.bzl: what comes from the archive stays inside.
-  # shellcheck disable=SC2046
+  # shellcheck disable=SC2016,SC2046
   "$NVCC" "${nvcc_flags[@]}" -ccbin "$CXX" --shared --cudart=static -Xlinker=--exclude-libs=ALL -o "$out/libcsc_cuda.so" \
     $(object_list solvers/engines/cuda/*.cu "${cuda[@]}") "$objects/libsolvers.a" -lfmt \
     -Xlinker=--disable-new-dtags -Xlinker=-rpath -Xlinker='$ORIGIN/lib'

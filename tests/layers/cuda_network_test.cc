@@ -1,17 +1,19 @@
-// Networks on GpuMat, with the CUDA engine's kernels run on the host: "device
-// memory" is the host's there, so that all but the GPU itself is met: wrapping,
-// steps, conversion, errors. It runs with OpenCV built without CUDA, as Debian's
-// is; cv::cuda::Stream cannot even be made there, so a null stream stands for it.
+// Networks on GpuMat: on a GPU, and with the engine's kernels on the host, where
+// "device memory" is the host's, so that all but the GPU itself is met: wrapping,
+// steps, conversion, errors. OpenCV may be built without CUDA, as Debian's is: a
+// cv::cuda::Stream cannot even be made there, so a cudaStream_t takes its place.
 
 #include "layers/cuda_network.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
+#include <deque>
 #include <functional>
 #include <opencv2/dnn.hpp>
 
+#include "solvers/engines/registry.h"
+#include "tests/layers/device_memory.h"
 #include "tests/solvers/compare.h"
 #include "tests/solvers/random.h"
 #include "tests/solvers/random_layer.h"
@@ -24,16 +26,46 @@ using cv::cuda::GpuMat;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr void* kNullStream = nullptr;
-
 class CudaNetworkTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    setenv("CSC_CUDA_LIBRARY", "tests/solvers/engines/cuda/libcsc_cuda_on_host.so", 1);
+  static void SetUpTestSuite() { ChooseDevice(); }
+  void SetUp() override {
+    for (const EngineInfo& info : KnownEngines()) {
+      if (info.name == "cuda" && !info.present) GTEST_SKIP() << info.detail;
+    }
   }
 };
 
-GpuMat Wrap(cv::Mat* mat) { return {mat->rows, mat->cols, mat->type(), mat->data, mat->step}; }
+// A matrix on the device with the gaps between its rows.
+class OnDevice {
+ public:
+  explicit OnDevice(const cv::Mat& mat)
+      : memory_(mat.data, (mat.rows - 1) * mat.step + mat.cols * mat.elemSize()),
+        mat_(mat.rows, mat.cols, mat.type(), memory_.get(), mat.step) {}
+
+  GpuMat* get() { return &mat_; }
+  // To a matrix of the same sizes and gaps.
+  void Download(cv::Mat* mat) const { memory_.Download(mat->data); }
+
+ private:
+  DeviceMemory memory_;
+  GpuMat mat_;
+};
+
+class ImagesOnDevice {
+ public:
+  explicit ImagesOnDevice(const std::vector<cv::Mat>& images) {
+    for (const cv::Mat& image : images) {
+      images_.emplace_back(image);
+      list_.push_back(*images_.back().get());
+    }
+  }
+  const std::vector<GpuMat>& get() const { return list_; }
+
+ private:
+  std::deque<OnDevice> images_;
+  std::vector<GpuMat> list_;
+};
 
 // Images of one type, cut out of larger ones so that rows have gaps.
 std::vector<cv::Mat> RandomImages(Random* random, int64_t count, const Shape& shape, int type) {
@@ -47,12 +79,6 @@ std::vector<cv::Mat> RandomImages(Random* random, int64_t count, const Shape& sh
     images.push_back(around(cv::Rect(left, 1, columns, rows)));
   }
   return images;
-}
-
-std::vector<GpuMat> Wrap(std::vector<cv::Mat>* images) {
-  std::vector<GpuMat> wrapped;
-  for (cv::Mat& image : *images) wrapped.push_back(Wrap(&image));
-  return wrapped;
 }
 
 std::vector<float> Row(const cv::Mat& mat, int row) {
@@ -88,8 +114,9 @@ TEST_F(CudaNetworkTest, ConvertsPixelsOfEveryKind) {
     }
     CudaNetwork network(Identity(shape.channels), shape);
     cv::Mat output(batch, shape.size(), CV_32F, cv::Scalar(-7));
-    GpuMat wrapped = Wrap(&output);
-    network.Run(Wrap(&images), conversion, &wrapped, kNullStream);
+    OnDevice result(output);
+    network.Run(ImagesOnDevice(images).get(), conversion, result.get(), TestStream());
+    result.Download(&output);
     for (int n = 0; n < batch; ++n) {
       cv::Mat pixels;
       images[n].convertTo(pixels, CV_32F);
@@ -120,8 +147,9 @@ TEST_F(CudaNetworkTest, ConvertsAsBlobFromImagesDoes) {
       cv::dnn::blobFromImages(images, 1 / 255.0, {6, 8}, conversion.mean, conversion.swap_rb);
   CudaNetwork network(Identity(3), shape);
   cv::Mat output(5, shape.size(), CV_32F);
-  GpuMat wrapped = Wrap(&output);
-  network.Run(Wrap(&images), conversion, &wrapped, kNullStream);
+  OnDevice result(output);
+  network.Run(ImagesOnDevice(images).get(), conversion, result.get(), TestStream());
+  result.Download(&output);
   EXPECT_LT(cv::norm(output, cv::Mat(5, shape.size(), CV_32F, blob.data), cv::NORM_INF), 1e-6);
 }
 
@@ -141,9 +169,10 @@ TEST_F(CudaNetworkTest, RunsEveryOperatorAsTheReferenceDoes) {
       const int columns = static_cast<int>(network.output().size());
       cv::Mat around(batch, columns + 5, CV_32F, cv::Scalar(-7));
       cv::Mat output = around.colRange(0, columns);
-      GpuMat wrapped = Wrap(&output);
+      OnDevice result(output);
       network.Reserve(batch);
-      network.Run(Wrap(&images), conversion, &wrapped, kNullStream);
+      network.Run(ImagesOnDevice(images).get(), conversion, result.get(), TestStream());
+      result.Download(&output);
 
       const cv::Mat blob = cv::dnn::blobFromImages(images, 1 / 128.0, {}, conversion.mean);
       const std::vector<float> input(blob.ptr<float>(), blob.ptr<float>() + blob.total());
@@ -154,8 +183,9 @@ TEST_F(CudaNetworkTest, RunsEveryOperatorAsTheReferenceDoes) {
 
       // The same from an array that is converted already.
       cv::Mat array = blob.reshape(1, batch), dense(batch, columns, CV_32F);
-      GpuMat wrapped_dense = Wrap(&dense);
-      network.RunBlob(Wrap(&array), &wrapped_dense, kNullStream);
+      OnDevice array_on_device(array), dense_on_device(dense);
+      network.RunBlob(*array_on_device.get(), dense_on_device.get(), TestStream());
+      dense_on_device.Download(&dense);
       EXPECT_LT(cv::norm(dense, output, cv::NORM_INF), 1e-4 * (1 + cv::norm(dense, cv::NORM_INF)));
     });
   }
@@ -167,9 +197,10 @@ TEST_F(CudaNetworkTest, SaysWhatDoesNotFit) {
   CudaNetwork network(Identity(3), shape);
   std::vector<cv::Mat> images = RandomImages(&random, 2, shape, CV_8UC3);
   cv::Mat memory(2, 60, CV_32F);
-  GpuMat output = Wrap(&memory);
+  OnDevice output(memory);
   const auto message = [&](std::vector<cv::Mat> some, const PixelConversion& conversion = {}) {
-    return MessageOf([&] { network.Run(Wrap(&some), conversion, &output, kNullStream); });
+    return MessageOf(
+        [&] { network.Run(ImagesOnDevice(some).get(), conversion, output.get(), TestStream()); });
   };
   EXPECT_THAT(message(images), "no exception");
   EXPECT_THAT(message({}), HasSubstr("no image found"));
@@ -182,17 +213,22 @@ TEST_F(CudaNetworkTest, SaysWhatDoesNotFit) {
               HasSubstr("image 1 is 4 x 5 of CV_32FC3"));
 
   cv::Mat blob(2, 59, CV_32F);
-  EXPECT_THAT(MessageOf([&] { network.RunBlob(Wrap(&blob), &output, kNullStream); }),
-              HasSubstr("N x 60 of CV_32FC1"));
-  // An output of another size, which this OpenCV cannot make.
-  EXPECT_THAT(message({images[0]}), AllOf(HasSubstr("the output is 2 x 60 of CV_32FC1"),
-                                          HasSubstr("made 1 x 60 of CV_32FC1")));
+  EXPECT_THAT(
+      MessageOf([&] { network.RunBlob(*OnDevice(blob).get(), output.get(), TestStream()); }),
+      HasSubstr("N x 60 of CV_32FC1"));
+  if (cv::cuda::getCudaEnabledDeviceCount() == 0) {
+    // An output of another size, which this OpenCV cannot make.
+    EXPECT_THAT(message({images[0]}), AllOf(HasSubstr("the output is 2 x 60 of CV_32FC1"),
+                                            HasSubstr("made 1 x 60 of CV_32FC1")));
+  }
 
   CudaNetwork grey(Identity(1), {1, 4, 5});
   std::vector<cv::Mat> grey_images = RandomImages(&random, 1, {1, 4, 5}, CV_8UC1);
   PixelConversion swapped;
   swapped.swap_rb = true;
-  EXPECT_THAT(MessageOf([&] { grey.Run(Wrap(&grey_images), swapped, &output, kNullStream); }),
+  EXPECT_THAT(MessageOf([&] {
+                grey.Run(ImagesOnDevice(grey_images).get(), swapped, output.get(), TestStream());
+              }),
               HasSubstr("swap_rb for a network of 1 channels"));
 }
 
