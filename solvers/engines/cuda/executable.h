@@ -21,7 +21,8 @@ namespace csc::cuda {
 // repeated. Kernels read and write buffers of our own, never the caller's.
 class CudaExecutable : public Executable, public DeviceExecutable {
  public:
-  CudaExecutable(const Program& program, const Tuning& tuning, std::unique_ptr<Backend> backend);
+  CudaExecutable(const Program& program, Arithmetic arithmetic, const Tuning& tuning,
+                 std::unique_ptr<Backend> backend);
 
   void SetParameters(const float* parameters) override;
   // The number of workers does not matter here.
@@ -54,12 +55,13 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   // Null for a batch that has not been reserved.
   const LaunchGraph* GraphOf(int64_t batch) const;
 
+  std::string DescribeConvolution(const Instruction& i, ValueId result) const;
   void Upload(const RunArguments& arguments);
   void Download(const RunArguments& arguments);
 
   const Program program_;
   const Plan plan_;
-  const Tuning tuning_;
+  Tuning tuning_;
   const std::unique_ptr<Backend> backend_;  // outlives the buffers below
 
   DeviceBuffer parameters_;

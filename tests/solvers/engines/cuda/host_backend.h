@@ -22,6 +22,7 @@ struct HostDevice {
   std::atomic<int64_t> free_bytes{int64_t{1} << 50};
   std::atomic<int> allocations{0};
   std::atomic<int> graphs{0};
+  int capability = 90;
 };
 
 // On a device of their own, or of any size.
