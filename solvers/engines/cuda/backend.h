@@ -30,6 +30,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
+  // The device's compute capability, 90 for 9.0.
+  virtual int Capability() = 0;
   // At least `bytes` (> 0) at an address of 256 bytes, of any content; null
   // where so much is not free.
   virtual void* Allocate(int64_t bytes) = 0;

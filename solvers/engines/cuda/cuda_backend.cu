@@ -38,6 +38,23 @@ __global__ void __launch_bounds__(K::kThreads) RunBlocks(const K kernel) {
   RunPhases(kernel, shared, std::make_integer_sequence<int, K::kPhases>());
 }
 
+template <typename K>
+__global__ void __launch_bounds__(K::kThreads, K::kBlocksAtOnce) RunTiles(const K kernel) {
+  extern __shared__ uint4 shared_memory[];  // of 16 bytes for its alignment
+  uint32_t* const shared = reinterpret_cast<uint32_t*>(shared_memory);
+  const uint32_t warp = threadIdx.x / kWarpLanes;
+  typename K::Registers registers;
+  kernel.Begin(blockIdx.x, warp, &registers);
+  const uint32_t rounds = kernel.Rounds();
+  for (uint32_t round = 0; round < rounds; ++round) {
+    kernel.Load(blockIdx.x, warp, round, shared);
+    __syncthreads();
+    kernel.Compute(blockIdx.x, warp, round, shared, &registers);
+    __syncthreads();
+  }
+  kernel.End(blockIdx.x, warp, registers);
+}
+
 void Check(cudaError_t error, const char* doing) {
   Require(error == cudaSuccess, "CUDA failed while {}: {} ({})", doing, cudaGetErrorString(error),
           cudaGetErrorName(error));
@@ -74,7 +91,18 @@ class CudaGraph : public LaunchGraph {
     // Copied by cudaGraphAddKernelNode.
     void* arguments[] = {const_cast<K*>(&kernel), &size};
     node.kernelParams = arguments;
-    if constexpr (HasPhases<K>::value) {
+    if constexpr (HasTiles<K>::value) {
+      node.func = reinterpret_cast<void*>(RunTiles<K>);
+      node.gridDim = dim3(size);
+      node.blockDim = dim3(K::kThreads);
+      node.sharedMemBytes = kernel.SharedBytes();
+      // More than 48 KiB must be allowed, once for a function: as much as there is.
+      int most = 0;
+      Check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, kDevice),
+            "asking for shared memory");
+      Check(cudaFuncSetAttribute(RunTiles<K>, cudaFuncAttributeMaxDynamicSharedMemorySize, most),
+            "allowing shared memory");
+    } else if constexpr (HasPhases<K>::value) {
       node.func = reinterpret_cast<void*>(RunBlocks<K>);
       node.gridDim = dim3(size);
       node.blockDim = dim3(K::kThreads);
@@ -107,6 +135,14 @@ class CudaBackend : public Backend {
     cudaStreamDestroy(stream_);
   }
 
+  int Capability() override {
+    int major = 0, minor = 0;
+    Check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, kDevice),
+          "asking for the compute capability");
+    Check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, kDevice),
+          "asking for the compute capability");
+    return 10 * major + minor;
+  }
   void* Allocate(int64_t bytes) override {
     Activate();
     void* memory = nullptr;
@@ -245,10 +281,10 @@ bool FindDevice(std::string* detail) {
     *detail = fmt::format("no CUDA device: {}", cudaGetErrorString(error));
     return false;
   }
-  *detail = fmt::format("{} (compute capability {}.{}, {:.1f} GiB), CUDA {}, driver for {}, {}",
+  *detail = fmt::format("{} (compute capability {}.{}, {:.1f} GiB), CUDA {}, driver for {}",
                         properties.name, properties.major, properties.minor,
                         static_cast<double>(properties.totalGlobalMem) / (1 << 30),
-                        VersionText(runtime), VersionText(driver), "own kernels in float32");
+                        VersionText(runtime), VersionText(driver));
   // Finds out whether the library holds code for this device.
   cudaFuncAttributes attributes;
   error = cudaFuncGetAttributes(&attributes, RunFlat<FillKernel>);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "solvers/engines/cuda/tensor_tiles.h"
 #include "solvers/error.h"
 
 namespace csc::cuda {
@@ -29,10 +30,10 @@ constexpr int64_t Padded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
-CudaExecutable::CudaExecutable(const Program& program, const Tuning& tuning,
+CudaExecutable::CudaExecutable(const Program& program, Arithmetic arithmetic, const Tuning& tuning,
                                std::unique_ptr<Backend> backend)
     : program_(program),
-      plan_(MakePlan(program)),
+      plan_(MakePlan(program, arithmetic)),
       tuning_(tuning),
       backend_(std::move(backend)),
       parameters_(backend_.get()),
@@ -49,6 +50,7 @@ CudaExecutable::CudaExecutable(const Program& program, const Tuning& tuning,
       rows_(backend_.get()),
       to_device_(backend_.get()),
       to_host_(backend_.get()) {
+  tuning_.capability = backend_->Capability();
   for (int64_t channels : program_.statistics()) statistic_floats_ += 2 * channels;
   const auto hold = [&](DeviceBuffer* buffer, int64_t bytes) {
     Require(buffer->Grow(bytes), "the parameters need {} bytes of GPU memory: {} are free", bytes,
@@ -281,6 +283,27 @@ int64_t CudaExecutable::WorkspaceBytes() const {
   return bytes;
 }
 
+// As it runs at the batch reserved last.
+std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId result) const {
+  const PackedFilters& filters = *plan_.FindFilters(i);
+  if (!filters.tensor) {
+    std::string text = ": direct convolution, float32";
+    const char* why = WhyNotOnTensorCores(i);
+    const bool asked =
+        plan_.arithmetic == Arithmetic::kTf32 || plan_.arithmetic == Arithmetic::kBfloat16;
+    if (asked) text += fmt::format(" (not {}: {})", Name(plan_.arithmetic), why);
+    return text;
+  }
+  const TensorTile tile = ChooseTensorTile(
+      tuning_.capability, tuning_.tensor_blocks, i.geometry, program_.shape(result),
+      filters.padded_channels / filters.group, bound_.empty() ? 1 : bound_.back().batch);
+  return fmt::format(
+      ": tensor cores, {}: {} blocks of {} channels x {} images x {} x {} pixels, {} warps (row {} "
+      "of table {})",
+      Name(plan_.arithmetic), tile.blocks, filters.group, tile.images, tile.size[0], tile.size[1],
+      tile.rule->warps, tile.rule - kTensorTable + 1, kTensorTableVersion);
+}
+
 std::string CudaExecutable::Describe() const {
   std::string text;
   for (const Step& step : plan_.steps) {
@@ -289,8 +312,10 @@ std::string CudaExecutable::Describe() const {
     if (step.convolution >= 0) {
       text += fmt::format(" at the end of {}", Name(program_.instructions()[step.convolution].op));
     }
-    if (i.op == Opcode::kAnalysis || i.op == Opcode::kSynthesis || step.convolution >= 0) {
-      text += ": direct convolution, float32";
+    if (step.convolution >= 0) {
+      text += DescribeConvolution(program_.instructions()[step.convolution], i.result);
+    } else if (i.op == Opcode::kAnalysis || i.op == Opcode::kSynthesis) {
+      text += DescribeConvolution(i, i.result);
     } else if (i.op == Opcode::kFilterGradient) {
       text += ": direct sums over fixed ranges, float32";
     } else if (i.result < 0) {

@@ -21,7 +21,8 @@ namespace csc::cuda {
 // repeated. Kernels read and write buffers of our own, never the caller's.
 class CudaExecutable : public Executable, public DeviceExecutable {
  public:
-  CudaExecutable(const Program& program, const Tuning& tuning, std::unique_ptr<Backend> backend);
+  CudaExecutable(const Program& program, Arithmetic arithmetic, const Tuning& tuning,
+                 std::unique_ptr<Backend> backend);
 
   void SetParameters(const float* parameters) override;
   // The number of workers does not matter here.
@@ -58,6 +59,8 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   // Null for a batch that has not been reserved.
   const LaunchGraph* GraphOf(int64_t batch) const;
 
+  std::string DescribeConvolution(const Instruction& i, ValueId result) const;
+
   // Grows what is on the device and makes the graph.
   void Bind(int64_t batch);
 
@@ -79,7 +82,7 @@ class CudaExecutable : public Executable, public DeviceExecutable {
 
   const Program program_;
   const Plan plan_;
-  const Tuning tuning_;
+  Tuning tuning_;
   const std::unique_ptr<Backend> backend_;  // outlives the buffers below
 
   DeviceBuffer parameters_;

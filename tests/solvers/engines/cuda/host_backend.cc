@@ -26,6 +26,26 @@ void RunBlock(const K& kernel, uint32_t block, bool downwards, typename K::Share
    ...);
 }
 
+template <typename K>
+void RunTile(const K& kernel, uint32_t block, bool downwards) {
+  std::vector<typename K::Registers> registers(K::kWarps);
+  std::memset(static_cast<void*>(registers.data()), kNotANumber,
+              sizeof(registers[0]) * registers.size());
+  const auto all_warps = [&](const auto& body) {
+    for (uint32_t w = 0; w < K::kWarps; ++w) body(downwards ? K::kWarps - 1 - w : w);
+  };
+  all_warps([&](uint32_t warp) { kernel.Begin(block, warp, &registers[warp]); });
+  for (uint32_t round = 0; round < kernel.Rounds(); ++round) {
+    // No round may read what another has left.
+    std::vector<uint32_t> shared(kernel.SharedBytes() / sizeof(uint32_t), ~uint32_t{0});
+    all_warps([&](uint32_t warp) { kernel.Load(block, warp, round, shared.data()); });
+    all_warps([&](uint32_t warp) {
+      kernel.Compute(block, warp, round, shared.data(), &registers[warp]);
+    });
+  }
+  all_warps([&](uint32_t warp) { kernel.End(block, warp, registers[warp]); });
+}
+
 struct HostGraph : cuda::LaunchGraph {
   explicit HostGraph(const std::vector<cuda::Launch>& list) : launches(list) {}
   const std::vector<cuda::Launch> launches;
@@ -38,6 +58,7 @@ class HostBackend : public cuda::Backend {
     if (!sizes_.empty() || !pinned_.empty()) std::abort();  // a leak
   }
 
+  int Capability() override { return device_->capability; }
   void* Allocate(int64_t bytes) override {
     Require(bytes > 0, "{} bytes asked of the device", bytes);
     if (bytes > device_->free_bytes) return nullptr;
@@ -128,7 +149,9 @@ class HostBackend : public cuda::Backend {
   void Start(const K& kernel, uint32_t size) const {
     for (uint32_t i = 0; i < size; ++i) {
       const uint32_t index = downwards_ ? size - 1 - i : i;
-      if constexpr (cuda::HasPhases<K>::value) {
+      if constexpr (cuda::HasTiles<K>::value) {
+        RunTile(kernel, index, downwards_);
+      } else if constexpr (cuda::HasPhases<K>::value) {
         auto shared = std::make_unique<typename K::Shared>();
         std::memset(static_cast<void*>(shared.get()), kNotANumber, sizeof(*shared));
         RunBlock(kernel, index, downwards_, shared.get(),

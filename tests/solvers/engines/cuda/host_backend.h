@@ -24,6 +24,7 @@ struct HostDevice {
   std::atomic<int> graphs{0};
   std::atomic<int> uploads{0};  // from pinned memory
   std::atomic<int> downloads{0};
+  int capability = 90;
 };
 
 // On a device of their own, or of any size.
