@@ -56,6 +56,8 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   const LaunchGraph* GraphOf(int64_t batch) const;
 
   std::string DescribeConvolution(const Instruction& i, ValueId result) const;
+  std::string DescribeGradient(const Instruction& i) const;
+  std::string NotReduced(const char* why) const;
   void Upload(const RunArguments& arguments);
   void Download(const RunArguments& arguments);
 
