@@ -23,7 +23,8 @@ constexpr int kFlatThreads = 256;
 constexpr int kFlatBlocksAtOnce = 2;
 
 template <typename K>
-__global__ void __launch_bounds__(kFlatThreads, kFlatBlocksAtOnce) RunFlat(const K kernel, uint32_t size) {
+__global__ void __launch_bounds__(kFlatThreads, kFlatBlocksAtOnce)
+    RunFlat(const K kernel, uint32_t size) {
   const uint32_t index = blockIdx.x * kFlatThreads + threadIdx.x;
   if (index < size) kernel(index);
 }
