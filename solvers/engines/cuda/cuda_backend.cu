@@ -161,6 +161,21 @@ class CudaBackend : public Backend {
     cudaStreamSynchronize(stream_);
     cudaFree(memory);
   }
+  void* AllocatePinned(int64_t bytes) override {
+    Activate();
+    void* memory = nullptr;
+    const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault);
+    if (error != cudaErrorMemoryAllocation) {
+      Check(error, "allocating pinned memory");
+    } else {
+      cudaGetLastError();
+    }
+    return memory;
+  }
+  void FreePinned(void* memory) override {
+    cudaStreamSynchronize(stream_);
+    cudaFreeHost(memory);
+  }
   int64_t FreeBytes() override {
     Activate();
     size_t available = 0, total = 0;
@@ -179,14 +194,26 @@ class CudaBackend : public Backend {
       Synchronise();
     }
   }
-  void Download(void* host, const void* device, int64_t bytes) override {
+  void UploadPinned(void* device, const void* pinned, int64_t bytes) override {
     Activate();
-    Check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_),
+    Check(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, stream_),
+          "copying to the device");
+  }
+  void Download(void* pinned, const void* device, int64_t bytes) override {
+    Activate();
+    Check(cudaMemcpyAsync(pinned, device, bytes, cudaMemcpyDeviceToHost, stream_),
           "copying from the device");
   }
   void Copy(void* to, const void* from, int64_t bytes) override {
     Activate();
     Check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_),
+          "copying on the device");
+  }
+  void CopyRows(void* to, int64_t to_step, const void* from, int64_t row_bytes,
+                int64_t rows) override {
+    Activate();
+    Check(cudaMemcpy2DAsync(to, to_step, from, row_bytes, row_bytes, rows, cudaMemcpyDeviceToDevice,
+                            stream_),
           "copying on the device");
   }
   std::unique_ptr<LaunchGraph> MakeGraph(const std::vector<Launch>& launches) override {
@@ -197,6 +224,12 @@ class CudaBackend : public Backend {
     Activate();
     Check(cudaGraphLaunch(static_cast<const CudaGraph&>(graph).get(), stream_),
           "launching a graph");
+  }
+  void Convert(const ImagesKernel& kernel, uint32_t pixels) override {
+    Activate();
+    RunFlat<<<(pixels + kFlatThreads - 1) / kFlatThreads, kFlatThreads, 0, stream_>>>(kernel,
+                                                                                      pixels);
+    Check(cudaGetLastError(), "launching a kernel");
   }
   void Synchronise() override {
     Activate();

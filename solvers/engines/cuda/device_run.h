@@ -16,6 +16,31 @@
 
 namespace csc::cuda {
 
+// Pictures in device memory as pipelines keep them: rows of pixels of interleaved
+// channels, of the height and width of a program's input.
+struct DeviceImages {
+  struct Image {
+    const void* data;
+    int64_t step;  // bytes between the beginnings of rows
+  };
+  // Channel c of the input is (channel `source` of the pixel - mean) * scale.
+  struct Channel {
+    int source;
+    float mean;
+    float scale;
+  };
+  std::vector<Image> images;
+  bool is_float = false;  // else unsigned bytes
+  int pixel_channels = 0;
+  std::vector<Channel> channels;
+};
+
+// One row of floats for each image, `step` bytes from one to the next.
+struct DeviceRows {
+  float* data = nullptr;
+  int64_t step = 0;
+};
+
 class DeviceExecutable {
  public:
   virtual ~DeviceExecutable() = default;
@@ -33,6 +58,11 @@ class DeviceExecutable {
   // with a loss or gradients, which are run from the host.
   virtual void RunOnDevice(int64_t batch, const std::vector<const float*>& inputs,
                            const std::vector<float*>& outputs, void* stream) = 0;
+
+  // The same for a program of one input and one output, from pictures that may
+  // lie anywhere in device memory. At most 4 channels. Allocates once for the
+  // largest batch so far, besides what Reserve does.
+  virtual void RunOnImages(const DeviceImages& images, const DeviceRows& output, void* stream) = 0;
 };
 
 }  // namespace csc::cuda

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "solvers/engines/cuda/tensor_tiles.h"
@@ -24,6 +25,9 @@ int64_t Bytes(int64_t count) {
   return count * static_cast<int64_t>(sizeof(T));
 }
 
+// What an array takes of a staging buffer, so that the next begins on a cache line.
+constexpr int64_t Padded(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
 }  // namespace
 
 CudaExecutable::CudaExecutable(const Program& program, Arithmetic arithmetic, const Tuning& tuning,
@@ -41,7 +45,11 @@ CudaExecutable::CudaExecutable(const Program& program, Arithmetic arithmetic, co
       scratch_(backend_.get()),
       labels_(backend_.get()),
       loss_(backend_.get()),
-      correct_(backend_.get()) {
+      correct_(backend_.get()),
+      converted_(backend_.get()),
+      rows_(backend_.get()),
+      to_device_(backend_.get()),
+      to_host_(backend_.get()) {
   tuning_.capability = backend_->Capability();
   for (int64_t channels : program_.statistics()) statistic_floats_ += 2 * channels;
   const auto hold = [&](DeviceBuffer* buffer, int64_t bytes) {
@@ -135,51 +143,95 @@ const LaunchGraph* CudaExecutable::GraphOf(int64_t batch) const {
   return nullptr;
 }
 
-void CudaExecutable::Reserve(int64_t batch, int) {
+void CudaExecutable::Bind(int64_t batch) {
   if (GraphOf(batch) != nullptr) return;
   CheckBatch(program_, batch);
   GrowFor(batch);
-  if (plan_.has_loss) {
-    host_loss_.resize(std::max<size_t>(host_loss_.size(), batch));
-    host_correct_.resize(std::max<size_t>(host_correct_.size(), batch));
-  }
   BindRun(program_, plan_, tuning_, batch, AddressesNow(), &launches_);
   if (bound_.size() == kMaxGraphs) bound_.erase(bound_.begin());
   bound_.push_back({batch, backend_->MakeGraph(launches_.launches)});
 }
 
+void CudaExecutable::Reserve(int64_t batch, int) {
+  Bind(batch);
+  if (batch <= staged_batch_) return;
+  staged_batch_ = 0;
+  const auto hold = [](PinnedBuffer* buffer, const std::vector<int64_t>& sizes) {
+    int64_t bytes = 0;
+    for (int64_t size : sizes) bytes += Padded(size);
+    Require(buffer->Grow(bytes), "there is no pinned memory of {} bytes", bytes);
+  };
+  std::vector<int64_t> up, down;
+  for (ValueId value : program_.inputs()) up.push_back(BytesOf(value, batch));
+  for (ValueId value : program_.outputs()) down.push_back(BytesOf(value, batch));
+  if (plan_.has_gradients) down.push_back(Bytes<float>(program_.parameter_size()));
+  down.push_back(Bytes<float>(statistic_floats_));
+  if (plan_.has_loss) {
+    up.push_back(Bytes<int32_t>(batch));
+    down.push_back(Bytes<double>(batch));
+    down.push_back(Bytes<int32_t>(batch));
+  }
+  hold(&to_device_, up);
+  hold(&to_host_, down);
+  staged_batch_ = batch;
+}
+
 void CudaExecutable::Upload(const RunArguments& arguments) {
+  char* staged = to_device_.as<char>();
+  const auto send = [&](void* device, const void* host, int64_t bytes) {
+    std::memcpy(staged, host, bytes);
+    backend_->UploadPinned(device, staged, bytes);
+    staged += Padded(bytes);
+  };
   for (size_t k = 0; k < arguments.inputs.size(); ++k) {
     const ValueId value = program_.inputs()[k];
     if (plan_.offsets[value] < 0) continue;  // nobody reads it
-    backend_->Upload(ValueAt(value, arguments.batch), arguments.inputs[k],
-                     Bytes<float>(arguments.batch * program_.shape(value).size()));
+    send(ValueAt(value, arguments.batch), arguments.inputs[k], BytesOf(value, arguments.batch));
   }
   if (plan_.has_loss) {
-    backend_->Upload(labels_.as<int32_t>(), arguments.labels, Bytes<int32_t>(arguments.batch));
+    send(labels_.as<int32_t>(), arguments.labels, Bytes<int32_t>(arguments.batch));
   }
 }
 
-void CudaExecutable::Download(const RunArguments& arguments) {
+CudaExecutable::Totals CudaExecutable::Download(const RunArguments& arguments) {
   const int64_t batch = arguments.batch;
+  char* staged = to_host_.as<char>();
+  arrivals_.clear();
+  const auto receive = [&](void* host, const void* device, int64_t bytes) {
+    void* const pinned = staged;
+    backend_->Download(pinned, device, bytes);
+    if (host != nullptr) arrivals_.push_back({host, pinned, bytes});
+    staged += Padded(bytes);
+    return pinned;
+  };
   for (size_t k = 0; k < arguments.outputs.size(); ++k) {
     if (arguments.outputs[k] == nullptr) continue;
     const ValueId value = program_.outputs()[k];
-    backend_->Download(arguments.outputs[k], ValueAt(value, batch),
-                       Bytes<float>(batch * program_.shape(value).size()));
+    receive(arguments.outputs[k], ValueAt(value, batch), BytesOf(value, batch));
   }
   if (plan_.has_gradients && arguments.gradients != nullptr) {
-    backend_->Download(arguments.gradients, gradients_.as<float>(),
-                       Bytes<float>(program_.parameter_size()));
+    receive(arguments.gradients, gradients_.as<float>(), Bytes<float>(program_.parameter_size()));
   }
   if (statistic_floats_ > 0 && arguments.statistics != nullptr) {
-    backend_->Download(arguments.statistics, statistics_.as<float>(),
-                       Bytes<float>(statistic_floats_));
+    receive(arguments.statistics, statistics_.as<float>(), Bytes<float>(statistic_floats_));
   }
+  const double* losses = nullptr;
+  const int32_t* corrects = nullptr;
   if (plan_.has_loss) {
-    backend_->Download(host_loss_.data(), loss_.as<double>(), Bytes<double>(batch));
-    backend_->Download(host_correct_.data(), correct_.as<int32_t>(), Bytes<int32_t>(batch));
+    losses = static_cast<double*>(receive(nullptr, loss_.as<double>(), Bytes<double>(batch)));
+    corrects =
+        static_cast<int32_t*>(receive(nullptr, correct_.as<int32_t>(), Bytes<int32_t>(batch)));
   }
+  backend_->Synchronise();
+  for (const Arrival& arrival : arrivals_) {
+    std::memcpy(arrival.host, arrival.pinned, arrival.bytes);
+  }
+  Totals totals;
+  for (int64_t n = 0; plan_.has_loss && n < batch; ++n) {
+    totals.loss += losses[n];
+    totals.correct += corrects[n];
+  }
+  return totals;
 }
 
 void CudaExecutable::Run(const RunArguments& arguments) {
@@ -187,20 +239,12 @@ void CudaExecutable::Run(const RunArguments& arguments) {
   Reserve(arguments.batch, 1);
   Upload(arguments);
   backend_->Run(*GraphOf(arguments.batch));
-  Download(arguments);
-  backend_->Synchronise();
-
+  const Totals totals = Download(arguments);
   if (!plan_.has_gradients && arguments.gradients != nullptr) {
     std::fill_n(arguments.gradients, program_.parameter_size(), 0.0f);
   }
-  double loss = 0;
-  int64_t correct = 0;
-  for (int64_t n = 0; plan_.has_loss && n < arguments.batch; ++n) {
-    loss += host_loss_[n];
-    correct += host_correct_[n];
-  }
-  if (arguments.loss != nullptr) *arguments.loss = loss;
-  if (arguments.correct != nullptr) *arguments.correct = correct;
+  if (arguments.loss != nullptr) *arguments.loss = totals.loss;
+  if (arguments.correct != nullptr) *arguments.correct = totals.correct;
 }
 
 void CudaExecutable::RunOnDevice(int64_t batch, const std::vector<const float*>& inputs,
@@ -213,29 +257,27 @@ void CudaExecutable::RunOnDevice(int64_t batch, const std::vector<const float*>&
   arguments.inputs = inputs;
   arguments.outputs = outputs;
   CheckRunArguments(program_, arguments);
-  Reserve(batch, 1);
-  const auto bytes = [&](ValueId value) {
-    return Bytes<float>(batch * program_.shape(value).size());
-  };
+  Bind(batch);
   backend_->BeginAfter(stream);
   for (size_t k = 0; k < inputs.size(); ++k) {
     const ValueId value = program_.inputs()[k];
     if (plan_.offsets[value] < 0) continue;  // nobody reads it
-    backend_->Copy(ValueAt(value, batch), inputs[k], bytes(value));
+    backend_->Copy(ValueAt(value, batch), inputs[k], BytesOf(value, batch));
   }
   backend_->Run(*GraphOf(batch));
   for (size_t k = 0; k < outputs.size(); ++k) {
     if (outputs[k] == nullptr) continue;
     const ValueId value = program_.outputs()[k];
-    backend_->Copy(outputs[k], ValueAt(value, batch), bytes(value));
+    backend_->Copy(outputs[k], ValueAt(value, batch), BytesOf(value, batch));
   }
   backend_->LetBeginAfter(stream);
 }
 
 int64_t CudaExecutable::WorkspaceBytes() const {
   int64_t bytes = 0;
-  for (const DeviceBuffer* buffer : {&parameters_, &filters_, &values_, &statistics_, &sums_,
-                                     &gradients_, &scratch_, &labels_, &loss_, &correct_}) {
+  for (const DeviceBuffer* buffer :
+       {&parameters_, &filters_, &values_, &statistics_, &sums_, &gradients_, &scratch_, &labels_,
+        &loss_, &correct_, &converted_, &rows_}) {
     bytes += buffer->bytes();
   }
   return bytes;

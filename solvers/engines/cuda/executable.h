@@ -30,6 +30,7 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   void Run(const RunArguments& arguments) override;
   void RunOnDevice(int64_t batch, const std::vector<const float*>& inputs,
                    const std::vector<float*>& outputs, void* stream) override;
+  void RunOnImages(const DeviceImages& images, const DeviceRows& output, void* stream) override;
   int64_t WorkspaceBytes() const override;
   std::string Describe() const override;
 
@@ -37,6 +38,9 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   // Where a value begins when the batch is this large.
   float* ValueAt(ValueId value, int64_t batch) const {
     return values_.as<float>() + plan_.offsets[value] * batch;
+  }
+  int64_t BytesOf(ValueId value, int64_t batch) const {
+    return batch * program_.shape(value).size() * static_cast<int64_t>(sizeof(float));
   }
   // What a batch needs of the buffers whose size depends on it.
   struct Need {
@@ -58,8 +62,25 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   std::string DescribeConvolution(const Instruction& i, ValueId result) const;
   std::string DescribeGradient(const Instruction& i) const;
   std::string NotReduced(const char* why) const;
+
+  // Grows what is on the device and makes the graph.
+  void Bind(int64_t batch);
+
+  // By way of pinned memory, which the device reads and writes by itself: one copy
+  // of each array each way.
   void Upload(const RunArguments& arguments);
-  void Download(const RunArguments& arguments);
+  struct Totals {
+    double loss = 0;
+    int64_t correct = 0;
+  };
+  // Waits for the device, and adds the losses up in order.
+  Totals Download(const RunArguments& arguments);
+  // An array that has been asked of the device, and where it goes from there.
+  struct Arrival {
+    void* host;
+    const void* pinned;
+    int64_t bytes;
+  };
 
   const Program program_;
   const Plan plan_;
@@ -76,13 +97,18 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   DeviceBuffer labels_;
   DeviceBuffer loss_;
   DeviceBuffer correct_;
+  DeviceBuffer converted_;  // pictures as NCHW
+  DeviceBuffer rows_;       // an output before it is spread over rows with gaps
+
+  PinnedBuffer to_device_;
+  PinnedBuffer to_host_;
+  int64_t staged_batch_ = 0;  // what these two hold
+  std::vector<Arrival> arrivals_;
 
   std::unique_ptr<LaunchGraph> pack_;  // null without filters
   std::vector<BoundBatch> bound_;      // the latest last
   BoundRun launches_;                  // of the latest
   int64_t statistic_floats_ = 0;
-  std::vector<double> host_loss_;
-  std::vector<int32_t> host_correct_;
 };
 
 }  // namespace csc::cuda

@@ -55,7 +55,7 @@ class HostBackend : public cuda::Backend {
  public:
   explicit HostBackend(HostDevice* device) : device_(device) {}
   ~HostBackend() override {
-    if (!sizes_.empty()) std::abort();  // a leak
+    if (!sizes_.empty() || !pinned_.empty()) std::abort();  // a leak
   }
 
   int Capability() override { return device_->capability; }
@@ -77,15 +77,42 @@ class HostBackend : public cuda::Backend {
     sizes_.erase(entry);
     std::free(memory);
   }
+  // Pinned memory is known by its address: nothing else may take its place.
+  void* AllocatePinned(int64_t bytes) override {
+    Require(bytes > 0, "{} bytes of pinned memory asked for", bytes);
+    void* memory = std::malloc(bytes);
+    std::memset(memory, kNotANumber, bytes);
+    ++device_->allocations;
+    pinned_[memory] = bytes;
+    return memory;
+  }
+  void FreePinned(void* memory) override {
+    if (pinned_.erase(memory) != 1) std::abort();  // freed twice
+    std::free(memory);
+  }
   int64_t FreeBytes() override { return device_->free_bytes; }
   void Upload(void* device, const void* host, int64_t bytes) override {
     std::memcpy(device, host, bytes);
   }
-  void Download(void* host, const void* device, int64_t bytes) override {
+  void UploadPinned(void* device, const void* pinned, int64_t bytes) override {
+    RequirePinned(pinned, bytes);
+    ++device_->uploads;
+    std::memcpy(device, pinned, bytes);
+  }
+  void Download(void* pinned, const void* device, int64_t bytes) override {
+    RequirePinned(pinned, bytes);
+    ++device_->downloads;
     const char* from = static_cast<const char*>(device);
-    pending_.push_back({host, {from, from + bytes}});
+    pending_.push_back({pinned, {from, from + bytes}});
   }
   void Copy(void* to, const void* from, int64_t bytes) override { std::memcpy(to, from, bytes); }
+  void CopyRows(void* to, int64_t to_step, const void* from, int64_t row_bytes,
+                int64_t rows) override {
+    for (int64_t row = 0; row < rows; ++row) {
+      std::memcpy(static_cast<char*>(to) + row * to_step,
+                  static_cast<const char*>(from) + row * row_bytes, row_bytes);
+    }
+  }
   // Work is done as soon as it is queued, in one order for all streams.
   void BeginAfter(void*) override {}
   void LetBeginAfter(void*) override {}
@@ -103,8 +130,21 @@ class HostBackend : public cuda::Backend {
       std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);
     }
   }
+  void Convert(const cuda::ImagesKernel& kernel, uint32_t pixels) override {
+    downwards_ = !downwards_;
+    Start(kernel, pixels);
+  }
 
  private:
+  void RequirePinned(const void* memory, int64_t bytes) const {
+    const char* begin = static_cast<const char*>(memory);
+    for (const auto& [address, size] : pinned_) {
+      const char* pinned = static_cast<const char*>(address);
+      if (pinned <= begin && begin + bytes <= pinned + size) return;
+    }
+    Fail("{} bytes of memory that is not pinned", bytes);
+  }
+
   template <typename K>
   void Start(const K& kernel, uint32_t size) const {
     for (uint32_t i = 0; i < size; ++i) {
@@ -125,6 +165,7 @@ class HostBackend : public cuda::Backend {
   HostDevice* const device_;
   bool downwards_ = false;
   std::map<void*, int64_t> sizes_;
+  std::map<void*, int64_t> pinned_;
   std::vector<std::pair<void*, std::vector<char>>> pending_;
 };
 

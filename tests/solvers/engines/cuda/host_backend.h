@@ -22,6 +22,8 @@ struct HostDevice {
   std::atomic<int64_t> free_bytes{int64_t{1} << 50};
   std::atomic<int> allocations{0};
   std::atomic<int> graphs{0};
+  std::atomic<int> uploads{0};  // from pinned memory
+  std::atomic<int> downloads{0};
   int capability = 90;
 };
 

@@ -249,6 +249,36 @@ TEST(HostEngine, SaysWhenTheParametersDoNotFit) {
   }
 }
 
+TEST(HostEngine, CopiesEachArrayOnceEachWay) {
+  Random random(1);
+  const std::vector<LayerCase> layers = RandomNetwork(&random);
+  const Program network = NetworkProgram(layers);
+  const Program training = WithSoftmaxLoss(network);
+  const auto copies = [&](const Program& program, int64_t batch) {
+    HostDevice device;
+    const auto engine = MakeHostCudaEngine(SmallTuning(), &device);
+    const auto executable = engine->Prepare(program);
+    const int64_t classes = network.shape(network.outputs()[0]).channels;
+    const Work work = RandomWork(&random, program, Flatten(layers), batch, classes);
+    executable->SetParameters(work.parameters.data());
+    RunPrepared(executable.get(), program, work);
+    const int allocations = device.allocations, uploads = device.uploads,
+              downloads = device.downloads;
+    RunPrepared(executable.get(), program, work);
+    EXPECT_EQ(device.allocations, allocations);
+    EXPECT_EQ(device.uploads, 2 * uploads);
+    EXPECT_EQ(device.downloads, 2 * downloads);
+    return std::pair(uploads, downloads);
+  };
+  for (int64_t batch : {1, 7}) {
+    EXPECT_EQ(copies(network, batch), std::pair(1, 1));
+    // Labels beside the images; gradients, losses and hits beside the output.
+    EXPECT_EQ(copies(training, batch),
+              std::pair(2, 3 + static_cast<int>(training.outputs().size()) +
+                               (training.statistics().empty() ? 0 : 1)));
+  }
+}
+
 TEST(HostEngine, DescribesEveryStepAndCountsItsMemory) {
   const Program program = LongSum(3);
   const auto executable = MakeHostCudaEngine({})->Prepare(program);
