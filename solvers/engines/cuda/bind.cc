@@ -332,11 +332,34 @@ class Binder : private Operands {
   }
 
   void BindFilterGradient(const Instruction& i) {
+    const int64_t entries = program_.parameters()[i.filters].size();
+    float* partials = nullptr;
+    const bool tensor =
+        plan_.tensor_cores() && WhyNoTensorGradient(i, ShapeOf(i.terms[1].value)) == nullptr;
+    const int64_t ranges = tensor ? AddTensorGradient(i, entries, &partials)
+                                  : AddDirectGradient(i, entries, &partials);
+    Add(FilterGradientSumKernel{partials,
+                                static_cast<uint32_t>(entries),
+                                static_cast<uint32_t>(ranges),
+                                {ScalarOf(i.terms[0].coefficient),
+                                 ScalarOf(i.terms[1].coefficient)},
+                                GradientAt(i.filters, 0)},
+        entries);
+  }
+
+  // Both launch the first pass and return the number of ranges.
+  int64_t AddTensorGradient(const Instruction& i, int64_t entries, float** partials) {
+    TensorGradient gradient = BindTensorGradient(plan_.arithmetic, *this, i, tuning_, batch_);
+    *partials = gradient.kernel.partials = Scratch<float>(gradient.ranges * entries);
+    Add(gradient.kernel, gradient.blocks);
+    return gradient.ranges;
+  }
+
+  int64_t AddDirectGradient(const Instruction& i, int64_t entries, float** partials) {
     using K = FilterGradientKernel;
     const ValueId image = i.terms[0].value, code = i.terms[1].value;
     const Shape& x = ShapeOf(image);
     const Shape& g = ShapeOf(code);
-    const int64_t entries = program_.parameters()[i.filters].size();
     const int64_t positions = batch_ * g.height * g.width;
     const int64_t tiles = CeilDiv(g.channels, K::kCode) * CeilDiv(x.channels, K::kImage) *
                           i.geometry.kernel[0] * i.geometry.kernel[1];
@@ -346,7 +369,7 @@ class Binder : private Operands {
     K k;
     k.image = At(image);
     k.code = At(code);
-    k.partials = Scratch<float>(ranges * entries);
+    *partials = k.partials = Scratch<float>(ranges * entries);
     k.image_channels = static_cast<uint32_t>(x.channels);
     k.code_channels = static_cast<uint32_t>(g.channels);
     k.image_size[0] = Narrow(x.height);
@@ -364,13 +387,7 @@ class Binder : private Operands {
     k.code_tiles = Divisor(CeilDiv(g.channels, K::kCode));
     k.image_tiles = Divisor(CeilDiv(x.channels, K::kImage));
     Add(k, ranges * tiles);
-    Add(FilterGradientSumKernel{k.partials,
-                                static_cast<uint32_t>(entries),
-                                static_cast<uint32_t>(ranges),
-                                {ScalarOf(i.terms[0].coefficient),
-                                 ScalarOf(i.terms[1].coefficient)},
-                                GradientAt(i.filters, 0)},
-        entries);
+    return ranges;
   }
 
   const Tuning& tuning_;

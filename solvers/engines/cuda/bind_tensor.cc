@@ -1,10 +1,15 @@
 #include "solvers/engines/cuda/bind_tensor.h"
 
+#include <algorithm>
+#include <type_traits>
+
 #include "solvers/error.h"
 
 namespace csc::cuda {
 
 namespace {
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 template <typename Format>
 Launch Pack(const PackedFilters& filters, const ParameterInfo& info, const float* parameters,
@@ -87,6 +92,49 @@ Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, co
       static_cast<uint32_t>(g.dilations[0] * tile.halo[1] - g.dilations[1] * (g.kernel[1] - 1));
   return arithmetic == Arithmetic::kTf32 ? Convolve<Tf32>(a, tile, filters.group)
                                          : Convolve<Bfloat16>(a, tile, filters.group);
+}
+
+TensorGradient BindTensorGradient(Arithmetic arithmetic, const Operands& operands,
+                                  const Instruction& i, const Tuning& tuning, int64_t batch) {
+  TensorGradient gradient;
+  auto& k = gradient.kernel;
+  using K = std::decay_t<decltype(k)>;
+  const Shape& image = operands.ShapeOf(i.terms[0].value);
+  const Shape& code = operands.ShapeOf(i.terms[1].value);
+  const TensorGradientTile tile = ChooseTensorGradientTile(tuning.capability, i.geometry, code);
+  const int64_t code_groups = CeilDiv(code.channels, K::kCode);
+  const int64_t image_groups = CeilDiv(image.channels, K::kImage);
+  const int64_t all_tiles = batch * tile.tiles[0] * tile.tiles[1];
+  const int64_t wanted = CeilDiv(tuning.gradient_blocks, code_groups * image_groups);
+  const int64_t range_tiles = std::max(CeilDiv(all_tiles, wanted),
+                                       CeilDiv(tuning.gradient_range, tile.size[0] * tile.size[1]));
+  gradient.ranges = CeilDiv(all_tiles, range_tiles);
+  gradient.blocks = gradient.ranges * code_groups * image_groups;
+  k.image = operands.At(i.terms[0].value);
+  k.code = operands.At(i.terms[1].value);
+  k.partials = nullptr;
+  k.bfloat16 = arithmetic == Arithmetic::kBfloat16;
+  k.image_channels = static_cast<uint32_t>(image.channels);
+  k.code_channels = static_cast<uint32_t>(code.channels);
+  k.image_size[0] = static_cast<int32_t>(image.height);
+  k.image_size[1] = static_cast<int32_t>(image.width);
+  k.code_size[0] = static_cast<uint32_t>(code.height);
+  k.code_size[1] = static_cast<uint32_t>(code.width);
+  k.all_tiles = static_cast<uint32_t>(all_tiles);
+  k.range_tiles = static_cast<uint32_t>(range_tiles);
+  for (int axis = 0; axis < 2; ++axis) {
+    k.tiles[axis] = Divisor(tile.tiles[axis]);
+    k.tile_size[axis] = Divisor(tile.size[axis]);
+    k.halo[axis] = Divisor(tile.halo[axis]);
+    k.strides[axis] = static_cast<int32_t>(i.geometry.strides[axis]);
+    k.pads[axis] = static_cast<int32_t>(i.geometry.pads[axis]);
+    k.dilations[axis] = static_cast<uint32_t>(i.geometry.dilations[axis]);
+  }
+  k.taps = static_cast<uint32_t>(i.geometry.kernel[0] * i.geometry.kernel[1]);
+  k.row_taps = static_cast<uint32_t>(i.geometry.kernel[1]);
+  k.code_groups = Divisor(code_groups);
+  k.image_groups = Divisor(image_groups);
+  return gradient;
 }
 
 }  // namespace csc::cuda

@@ -24,6 +24,16 @@ Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, co
                              const TensorTile& tile, const Epilogue& epilogue, ValueId result,
                              const Coefficient& coefficient, int64_t batch);
 
+// A filter gradient, for which WhyNoTensorGradient is null, but for the address of
+// its partial sums: one for each range and entry.
+struct TensorGradient {
+  TensorFilterGradientKernel<kMaxGradientTaps> kernel;
+  int64_t blocks = 0;
+  int64_t ranges = 0;
+};
+TensorGradient BindTensorGradient(Arithmetic arithmetic, const Operands& operands,
+                                  const Instruction& i, const Tuning& tuning, int64_t batch);
+
 }  // namespace csc::cuda
 
 #endif  // CSC_SOLVERS_ENGINES_CUDA_BIND_TENSOR_H_

@@ -19,9 +19,12 @@ namespace {
 
 constexpr int kDevice = 0;
 constexpr int kFlatThreads = 256;
+// Left to itself ptxas spills a register or two of some to fit more blocks in.
+constexpr int kFlatBlocksAtOnce = 2;
 
 template <typename K>
-__global__ void __launch_bounds__(kFlatThreads) RunFlat(const K kernel, uint32_t size) {
+__global__ void __launch_bounds__(kFlatThreads, kFlatBlocksAtOnce)
+    RunFlat(const K kernel, uint32_t size) {
   const uint32_t index = blockIdx.x * kFlatThreads + threadIdx.x;
   if (index < size) kernel(index);
 }
@@ -45,7 +48,7 @@ __global__ void __launch_bounds__(K::kThreads, K::kBlocksAtOnce) RunTiles(const 
   const uint32_t warp = threadIdx.x / kWarpLanes;
   typename K::Registers registers;
   kernel.Begin(blockIdx.x, warp, &registers);
-  const uint32_t rounds = kernel.Rounds();
+  const uint32_t rounds = kernel.Rounds(blockIdx.x);
   for (uint32_t round = 0; round < rounds; ++round) {
     kernel.Load(blockIdx.x, warp, round, shared);
     __syncthreads();

@@ -287,12 +287,7 @@ int64_t CudaExecutable::WorkspaceBytes() const {
 std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId result) const {
   const PackedFilters& filters = *plan_.FindFilters(i);
   if (!filters.tensor) {
-    std::string text = ": direct convolution, float32";
-    const char* why = WhyNotOnTensorCores(i);
-    const bool asked =
-        plan_.arithmetic == Arithmetic::kTf32 || plan_.arithmetic == Arithmetic::kBfloat16;
-    if (asked) text += fmt::format(" (not {}: {})", Name(plan_.arithmetic), why);
-    return text;
+    return ": direct convolution, float32" + NotReduced(WhyNotOnTensorCores(i));
   }
   const TensorTile tile = ChooseTensorTile(
       tuning_.capability, tuning_.tensor_blocks, i.geometry, program_.shape(result),
@@ -302,6 +297,23 @@ std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId re
       "of table {})",
       Name(plan_.arithmetic), tile.blocks, filters.group, tile.images, tile.size[0], tile.size[1],
       tile.rule->warps, tile.rule - kTensorTable + 1, kTensorTableVersion);
+}
+
+std::string CudaExecutable::DescribeGradient(const Instruction& i) const {
+  const Shape& code = program_.shape(i.terms[1].value);
+  const char* why = plan_.tensor_cores() ? WhyNoTensorGradient(i, code) : nullptr;
+  if (!plan_.tensor_cores() || why != nullptr) {
+    return ": direct sums over fixed ranges, float32" + NotReduced(why);
+  }
+  const TensorGradientTile tile = ChooseTensorGradientTile(tuning_.capability, i.geometry, code);
+  return fmt::format(": tensor cores, {}: tiles of {} x {} positions", Name(plan_.arithmetic),
+                     tile.size[0], tile.size[1]);
+}
+
+// Why something is done in float32 though another arithmetic was asked for.
+std::string CudaExecutable::NotReduced(const char* why) const {
+  if (why == nullptr || !plan_.tensor_cores()) return "";
+  return fmt::format(" (not {}: {})", Name(plan_.arithmetic), why);
 }
 
 std::string CudaExecutable::Describe() const {
@@ -317,7 +329,7 @@ std::string CudaExecutable::Describe() const {
     } else if (i.op == Opcode::kAnalysis || i.op == Opcode::kSynthesis) {
       text += DescribeConvolution(i, i.result);
     } else if (i.op == Opcode::kFilterGradient) {
-      text += ": direct sums over fixed ranges, float32";
+      text += DescribeGradient(i);
     } else if (i.result < 0) {
       text += ": sums over fixed ranges, float64";
     } else {

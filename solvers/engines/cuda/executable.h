@@ -60,6 +60,8 @@ class CudaExecutable : public Executable, public DeviceExecutable {
   const LaunchGraph* GraphOf(int64_t batch) const;
 
   std::string DescribeConvolution(const Instruction& i, ValueId result) const;
+  std::string DescribeGradient(const Instruction& i) const;
+  std::string NotReduced(const char* why) const;
 
   // Grows what is on the device and makes the graph.
   void Bind(int64_t batch);

@@ -151,8 +151,7 @@ void CollectFilters(const Program& program, Plan* plan) {
 }  // namespace
 
 bool Plan::OnTensorCores(const Instruction& convolution) const {
-  return (arithmetic == Arithmetic::kTf32 || arithmetic == Arithmetic::kBfloat16) &&
-         WhyNotOnTensorCores(convolution) == nullptr;
+  return tensor_cores() && WhyNotOnTensorCores(convolution) == nullptr;
 }
 
 const PackedFilters* Plan::FindFilters(const Instruction& convolution) const {

@@ -49,8 +49,12 @@ struct Plan {
   bool has_gradients = false;
   bool has_loss = false;
 
-  // Whether this convolution runs on tensor cores: asked for, and there is a
-  // kernel. All others are direct, in float32.
+  // Whether the caller lets linear maps run on tensor cores.
+  bool tensor_cores() const {
+    return arithmetic == Arithmetic::kTf32 || arithmetic == Arithmetic::kBfloat16;
+  }
+  // Whether this convolution does: there is a kernel. All others are direct, in
+  // float32.
   bool OnTensorCores(const Instruction& convolution) const;
   // Null for filters that have not been collected.
   const PackedFilters* FindFilters(const Instruction& convolution) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
+#include "solvers/engines/cuda/kernels/tensor_filter_gradient.h"
 #include "solvers/error.h"
 
 namespace csc::cuda {
@@ -54,6 +55,29 @@ TensorTile MakeTile(const TensorRule& rule, const Geometry& geometry, const Shap
   return tile;
 }
 
+// Of filter gradients.
+constexpr int64_t kGradientPositions = 128;
+constexpr int64_t kMinGradientBytes = 48 << 10;  // of the table's least row
+
+TensorGradientTile MakeGradientTile(const Geometry& geometry, const Shape& code, int64_t rows,
+                                    int64_t columns) {
+  TensorGradientTile tile;
+  tile.size = {rows, columns};
+  tile.tiles = {CeilDiv(code.height, rows), CeilDiv(code.width, columns)};
+  for (int axis = 0; axis < 2; ++axis) {
+    tile.halo[axis] = (tile.size[axis] - 1) * geometry.strides[axis] + Reach(geometry, axis);
+  }
+  return tile;
+}
+
+const TensorRule& FirstRule(int capability) {
+  for (const TensorRule& rule : kTensorTable) {
+    if (capability >= rule.capability) return rule;
+  }
+  Fail("tensor cores need compute capability 8.0: this device has {}.{}", capability / 10,
+       capability % 10);
+}
+
 }  // namespace
 
 const char* WhyNotOnTensorCores(const Instruction& convolution) {
@@ -75,15 +99,46 @@ int64_t TensorTile::halo_bytes() const {
 
 TensorTile ChooseTensorTile(int capability, double blocks_factor, const Geometry& geometry,
                             const Shape& result, int64_t groups, int64_t batch) {
-  for (const TensorRule& rule : kTensorTable) {
-    if (capability < rule.capability) continue;
-    const TensorTile tile = MakeTile(rule, geometry, result, groups, batch);
-    if (static_cast<double>(tile.blocks) >= blocks_factor * static_cast<double>(rule.blocks)) {
-      return tile;
+  for (const TensorRule* rule = &FirstRule(capability);; ++rule) {
+    const TensorTile tile = MakeTile(*rule, geometry, result, groups, batch);
+    if (static_cast<double>(tile.blocks) >= blocks_factor * static_cast<double>(rule->blocks)) {
+      return tile;  // at the latest where any number of blocks will do
     }
   }
-  Fail("tensor cores need compute capability 8.0: this device has {}.{}", capability / 10,
-       capability % 10);
+}
+
+const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code) {
+  const Geometry& g = gradient.geometry;
+  if (g.kernel[0] * g.kernel[1] > kMaxGradientTaps) return "more than 9 taps";
+  if (std::max(g.strides[0], g.strides[1]) > kMaxStride) return "a stride above 2";
+  if (code.width < kMmaWords) return "a code narrower than 8";
+  if (MakeGradientTile(g, code, 1, kMmaWords).shared_bytes() > kMinGradientBytes) {
+    return "taps that span too many positions";
+  }
+  return nullptr;
+}
+
+int64_t TensorGradientTile::shared_bytes() const {
+  using K = TensorFilterGradientKernel<kMaxGradientTaps>;
+  return static_cast<int64_t>(sizeof(uint32_t)) *
+         (K::kCode * GradientRow(static_cast<uint32_t>(size[0] * size[1])) +
+          K::kImage * GradientRow(static_cast<uint32_t>(halo[0] * halo[1])));
+}
+
+TensorGradientTile ChooseTensorGradientTile(int capability, const Geometry& geometry,
+                                            const Shape& code) {
+  const int64_t shared = FirstRule(capability).shared_bytes;
+  int64_t columns = CeilDiv(Part(code.width, kMaxColumns), kMmaWords) * kMmaWords;
+  int64_t rows = Part(code.height, kGradientPositions / columns);
+  for (;;) {
+    const TensorGradientTile tile = MakeGradientTile(geometry, code, rows, columns);
+    if (tile.shared_bytes() <= shared) return tile;
+    if (rows > 1) {
+      rows = CeilDiv(rows, 2);
+    } else {
+      columns -= kMmaWords;
+    }
+  }
 }
 
 }  // namespace csc::cuda

@@ -33,9 +33,10 @@ struct TensorRule {
 // and shared memory; none was measured yet.
 inline constexpr int kTensorTableVersion = 1;
 inline constexpr TensorRule kTensorTable[] = {
+    {120, 340, 8, 4, 49 << 10}, {120, 0, 2, 4, 49 << 10},  // RTX 50: up to 170 of 100 KiB
     {100, 296, 8, 4, 75 << 10}, {100, 0, 2, 4, 56 << 10},  // B200: 148 of 228 KiB
     {90, 264, 8, 4, 75 << 10},  {90, 0, 2, 4, 56 << 10},   // H100, H200: 132 of 228 KiB
-    {89, 256, 8, 4, 49 << 10},  {89, 0, 2, 4, 49 << 10},   // Ada: 128 of 100 KiB
+    {86, 256, 8, 4, 49 << 10},  {86, 0, 2, 4, 49 << 10},   // RTX 30 and 40: up to 128 of 100 KiB
     {80, 216, 8, 4, 54 << 10},  {80, 0, 2, 4, 48 << 10},   // A100: 108 of 164 KiB
 };
 
@@ -54,6 +55,25 @@ struct TensorTile {
 // is taken `blocks_factor` times. Throws Error for a device that no row covers.
 TensorTile ChooseTensorTile(int capability, double blocks_factor, const Geometry& geometry,
                             const Shape& result, int64_t groups, int64_t batch);
+
+// The same for filter gradients, whose code has this shape.
+const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code);
+
+// Of the kernel.
+constexpr int kMaxGradientTaps = 9;
+
+struct TensorGradientTile {
+  std::array<int64_t, 2> size{};  // rows; columns, a multiple of 8
+  std::array<int64_t, 2> halo{};
+  std::array<int64_t, 2> tiles{};
+
+  int64_t shared_bytes() const;
+};
+
+// The largest that the device's first row of the table has shared memory for. It
+// fixes the order of sums, which therefore depends on the device here.
+TensorGradientTile ChooseTensorGradientTile(int capability, const Geometry& geometry,
+                                            const Shape& code);
 
 }  // namespace csc::cuda
 

@@ -11,9 +11,10 @@
 //           warps have, Compute from it, at last End.
 //
 // The CUDA library launches them; tests run the very same code in plain loops.
-// Sums run in an order that depends on sizes alone, never on the device, and
-// nothing is added atomically: same inputs, same bits. Arrays are NCHW and
-// hold fewer than 2^31 elements, so that indices are 32 bits wide.
+// Sums run in an order that depends on sizes alone, never on the device (but for
+// tensor_filter_gradient.h), and nothing is added atomically: same inputs, same
+// bits. Arrays are NCHW and hold fewer than 2^31 elements, so that indices are 32
+// bits wide.
 
 #ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_HOST_DEVICE_H_
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_HOST_DEVICE_H_

@@ -13,6 +13,7 @@
 #include "solvers/engines/cuda/kernels/positions.h"
 #include "solvers/engines/cuda/kernels/reductions.h"
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
+#include "solvers/engines/cuda/kernels/tensor_filter_gradient.h"
 
 namespace csc::cuda {
 
@@ -28,7 +29,8 @@ using Kernel = std::variant<
     TensorConvolutionKernel<Tf32, 1, 2, 4>, TensorConvolutionKernel<Tf32, 1, 8, 4>,
     TensorConvolutionKernel<Tf32, 2, 2, 4>, TensorConvolutionKernel<Tf32, 2, 8, 4>,
     TensorConvolutionKernel<Bfloat16, 1, 2, 4>, TensorConvolutionKernel<Bfloat16, 1, 8, 4>,
-    TensorConvolutionKernel<Bfloat16, 2, 2, 4>, TensorConvolutionKernel<Bfloat16, 2, 8, 4>>;
+    TensorConvolutionKernel<Bfloat16, 2, 2, 4>, TensorConvolutionKernel<Bfloat16, 2, 8, 4>,
+    TensorFilterGradientKernel<9>>;
 
 struct Launch {
   Kernel kernel;

@@ -146,7 +146,8 @@ struct TensorConvolutionKernel {
   CSC_HOST_DEVICE uint32_t SharedBytes() const {
     return a.HaloPositions() * kTensorWords * static_cast<uint32_t>(sizeof(uint32_t));
   }
-  CSC_HOST_DEVICE uint32_t Rounds() const { return (a.source_channels + kChunk - 1) / kChunk; }
+  CSC_HOST_DEVICE uint32_t Rounds(uint32_t) const { return Chunks(); }
+  CSC_HOST_DEVICE uint32_t Chunks() const { return (a.source_channels + kChunk - 1) / kChunk; }
 
   struct Place {
     uint32_t group, image, row, column;  // the first of the tile
@@ -241,7 +242,7 @@ struct TensorConvolutionKernel {
     if (warp * kWarpPixels >= a.TilePixels()) return;
     const bool both = round * kChunk + kChunk / 2 < a.source_channels;
     const uint32_t* from =
-        a.filters + (PlaceOf(block).group * Rounds() + round) * a.taps * kFilterWords;
+        a.filters + (PlaceOf(block).group * Chunks() + round) * a.taps * kFilterWords;
     Filters next;
     ReadFilters(from, &next);
     uint32_t offset = 0, column = 0;

@@ -35,7 +35,7 @@ void RunTile(const K& kernel, uint32_t block, bool downwards) {
     for (uint32_t w = 0; w < K::kWarps; ++w) body(downwards ? K::kWarps - 1 - w : w);
   };
   all_warps([&](uint32_t warp) { kernel.Begin(block, warp, &registers[warp]); });
-  for (uint32_t round = 0; round < kernel.Rounds(); ++round) {
+  for (uint32_t round = 0; round < kernel.Rounds(block); ++round) {
     // No round may read what another has left.
     std::vector<uint32_t> shared(kernel.SharedBytes() / sizeof(uint32_t), ~uint32_t{0});
     all_warps([&](uint32_t warp) { kernel.Load(block, warp, round, shared.data()); });

@@ -94,11 +94,5 @@ TEST(GradientSum, AddsEveryPartialSumOnce) {
   }
 }
 
-TEST(Kernels, FitIntoWhatALaunchMayPassAndABlockMayShare) {
-  EXPECT_LE(sizeof(cuda::Kernel), 4096u);  // of all CUDA versions and devices
-  EXPECT_LE(sizeof(cuda::FilterGradientKernel::Shared), 48u << 10);
-  EXPECT_LE(sizeof(cuda::ChannelSumsKernel::Shared), 48u << 10);
-}
-
 }  // namespace
 }  // namespace csc::test

@@ -170,6 +170,71 @@ TEST_P(TensorConvolution, RunsWholeNetworks) {
   });
 }
 
+// Filter gradients: all indices, then rounding and sums of several ranges.
+Program GradientOfFilters(Random* random, const Convolution& c) {
+  Program program;
+  const int filters = program.AddParameter("F", c.filter_dims());
+  const int factors = program.AddParameter("s", {2});
+  const ValueId x = program.AddInput(c.image);
+  const ValueId g = program.AddInput(c.code());
+  Instruction gradient;
+  gradient.op = Opcode::kFilterGradient;
+  gradient.terms = {{x, {2, factors, 0}}, {g, {1, factors, 1}}};
+  gradient.geometry = c.geometry;
+  gradient.filters = filters;
+  program.Append(gradient, c.code(), /*has_result=*/false);
+  program.MarkOutput(program.Combine({{x, {2}}}));
+  return program;
+}
+
+Convolution RandomGradient(Random* random) {
+  Convolution c = RandomWideConvolution(random);
+  if (random->Chance(0.5)) {
+    c.image.height = random->Int(4, 40);
+    c.image.width = random->Int(8, 40);
+    c.geometry = SamePadded({3, 3}, {1, 1}, {random->Int(1, 3), random->Int(1, 3)});
+  }
+  return c;
+}
+
+TEST_P(TensorConvolution, HasExactGradientsOfIntegers) {
+  int on_tensor_cores = 0;
+  ForEachSeed(200, [&](Random* random) {
+    const Program program = GradientOfFilters(random, RandomGradient(random));
+    Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -2, 2),
+                           random->Int(1, 9));
+    for (auto& input : work.inputs) {
+      input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
+    }
+    HostDevice device;
+    device.capability = random->Pick({80, 86, 89, 90, 100, 120});
+    cuda::Tuning tuning = SmallTuning();
+    tuning.gradient_range = random->Pick({1, 100, 100000});
+    const auto executable = MakeHostCudaEngine(tuning, &device)->Prepare(program, options());
+    executable->SetParameters(work.parameters.data());
+    EXPECT_TRUE(Equal(RunPrepared(executable.get(), program, work).gradients,
+                      RunInDouble(program, work).gradients));
+    if (executable->Describe().find("tensor cores") != std::string::npos) ++on_tensor_cores;
+  });
+  EXPECT_GE(on_tensor_cores, 80);
+}
+
+TEST_P(TensorConvolution, RoundsFactorsOfGradientsAndNothingElse) {
+  ForEachSeed(30, [&](Random* random) {
+    const Program program = GradientOfFilters(
+        random, {{random->Int(1, 40), 9, 11},
+                 random->Int(1, 40),
+                 SamePadded({3, 3}, {1, 1}, {random->Int(1, 3), random->Int(1, 3)})});
+    std::vector<float> parameters = random->Reals(program.parameter_size(), -1, 1);
+    Work work = RandomWork(random, program, parameters, 3);
+    const std::vector<float> actual =
+        RunOn(*MakeHostCudaEngine(SmallTuning()), program, work, options()).gradients;
+    EXPECT_FALSE(CloseTo(actual, RunInDouble(program, work).gradients)) << "nothing was rounded";
+    for (auto& input : work.inputs) input = Rounded(input);
+    EXPECT_TRUE(CloseTo(actual, RunInDouble(program, work).gradients));
+  });
+}
+
 // The sizes of the paper: 32 filters, dilated, of 67 channels, at 32 x 32 and 8 x 8.
 TEST_P(TensorConvolution, IsExactAtTheSizesInUse) {
   for (const auto& [side, batch] : std::vector<std::pair<int64_t, int64_t>>{{32, 1}, {8, 9}}) {
@@ -202,7 +267,7 @@ TEST_P(TensorConvolution, SaysWhatRunsAndWhatDoesNot) {
   const std::string name = csc::Name(GetParam());
   EXPECT_THAT(executable->Describe(),
               HasSubstr("analysis: tensor cores, " + name +
-                        ": 1024 blocks of 32 channels x 1 images x 16 x 16 pixels, 4 warps (row 3 "
+                        ": 1024 blocks of 32 channels x 1 images x 16 x 16 pixels, 4 warps (row 5 "
                         "of table 1)"));
   EXPECT_THAT(executable->Describe(), HasSubstr("synthesis: direct convolution, float32 (not " +
                                                 name + ": strided synthesis)"));
