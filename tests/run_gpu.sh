@@ -33,6 +33,8 @@ tests=(
   "tests/layers/cuda_network_gpu_test"
 )
 programs=("${tests[@]%% *}")
+# For servers that have PyTorch: run by hand.
+comparison=(samples/gpu_comparison/compare.py training/pytorch/csc_models.py training/pytorch/csc_torch.py)
 data=(tests/golden/golden.json tests/golden/training/first_steps.csv)
 # Small programs of every kernel, and for races of every kind of sum. Used by name.
 # shellcheck disable=SC2034
@@ -63,7 +65,7 @@ pack() {
   done
   # OpenCV's plugin lies where Bazel's programs look for it.
   install -D -s bazel-bin/layers/libcsc_opencv.so "$folder/csc-gpu/lib/libcsc_opencv.so" || exit 1
-  for file in "${data[@]}" tests/run_gpu.sh; do install -D "$file" "$folder/csc-gpu/$file" || exit 1; done
+  for file in "${data[@]}" "${comparison[@]}" tests/run_gpu.sh; do install -D "$file" "$folder/csc-gpu/$file" || exit 1; done
   third_party/carry_libraries.sh "$folder/csc-gpu/lib" "bazel-bin/$library" "bazel-bin/$benchmark" \
     "${programs[@]/#/bazel-bin/}" || exit 1
   tar cf "$1" -C "$folder" csc-gpu || exit 1

@@ -8,11 +8,12 @@
 PyTorch 2 runs our modules of training/pytorch in every form that may be its fastest: synthesis as a transposed
 convolution (natural) or as a convolution with flipped filters, contiguous or channels last, in FP32 (no TF32), TF32 and
 BF16 (autocast), with cudnn.benchmark; eager, and torch.compile with CUDA graphs for the best eager form. Our figures come
-from samples/benchmark, which is built first (--benchmark names the program). Tables go to stdout, progress to stderr.
+from samples/benchmark, which is built first or was packed by tests/run_gpu.sh (--benchmark names the program). Tables go to stdout, progress to stderr.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).absolute().parents[2]
 sys.path.append(str(ROOT / "training" / "pytorch"))
+
+PACKED = (ROOT / "lib" / "glibc").exists()  # by tests/run_gpu.sh
+OUR_PROGRAMS = ROOT if PACKED else ROOT / "bazel-bin"
 
 ARITHMETICS = ("float32", "tf32", "bf16")
 PHASES = ("inference", "training")
@@ -50,7 +54,7 @@ def parse(arguments):
     parser.add_argument("--arithmetic", type=names(ARITHMETICS), default=list(ARITHMETICS), help=",".join(ARITHMETICS))
     parser.add_argument("--phase", type=names(PHASES), default=list(PHASES), help=",".join(PHASES))
     parser.add_argument("--seconds", type=float, default=2, help="time spent on each figure, at least (2)")
-    parser.add_argument("--benchmark", default=str(ROOT / "bazel-bin/samples/benchmark/benchmark"), help="our program")
+    parser.add_argument("--benchmark", default=str(OUR_PROGRAMS / "samples/benchmark/benchmark"), help="our program")
     parser.add_argument("--json", help="also write every figure to this file")
     parser.add_argument("--smoke", action="store_true", help="a tiny network on the CPU, eager only, without our figures")
     options = parser.parse_args(arguments)
@@ -210,8 +214,9 @@ def ours(options, phase):
     if options.network == "msd_csc":
         command += ["--unfolding", str(options.unfolding), "--algorithm", "fista"]
     print(" ".join(command), file=sys.stderr)
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(ROOT / "lib")} if PACKED else None
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, check=True)
+        ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     except (OSError, subprocess.CalledProcessError) as reason:
         said = (getattr(reason, "stderr", None) or str(reason)).strip().splitlines()
         return [{"who": "ours", "phase": phase, "arithmetic": "", "form": "", "batch": 0,
