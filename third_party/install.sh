@@ -6,7 +6,7 @@ set -eu
 PACKAGES="
   bazel-bootstrap bazel-platforms bazel-rules-cc bazel-rules-java bazel-rules-proto bazel-skylib g++
   libbenchmark-dev libcli11-dev libdnnl-dev libfmt-dev libgmock-dev libgtest-dev libhwy-dev libisal-dev libmatio-dev
-  libonnx-dev libopencv-dev libopenmpi-dev libprotobuf-dev nlohmann-json3-dev openmpi-bin protobuf-compiler
+  libonnx-dev libopencv-dev libopenmpi-dev libpng-dev libprotobuf-dev nlohmann-json3-dev openmpi-bin protobuf-compiler
   python3 python3-numpy python3-onnx python3-opencv
   git unzip zip"
 

@@ -36,5 +36,6 @@ def system_repositories():
         ["opencv4/opencv2/*"],
         ["opencv_core", "opencv_imgproc", "opencv_imgcodecs", "opencv_dnn"],
     )
+    _library("png", "libpng-dev", ["png*"], ["png"])
     _library("protobuf", "libprotobuf-dev", ["google/protobuf"], ["protobuf"])
     cuda_configure(name = "cuda")

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <sstream>
 
 #include "layers/csc_opencv.h"
@@ -111,6 +112,11 @@ TEST_P(OperatorTest, LeavesSymbolicSizesOpen) {
     EXPECT_TRUE(CloseTo(ToVector(Forward(&net, input)), Expected(layer(), input)))
         << "declared as " << ToString(declared);
   }
+}
+
+TEST(EnginesTest, TheLibraryThatWasAskedForIsThere) {
+  if (std::getenv("CSC_CUDA_LIBRARY") == nullptr) GTEST_SKIP() << "no library was asked for";
+  EXPECT_NE(std::string(csc_engines()).find("cuda\tpresent"), std::string::npos) << csc_engines();
 }
 
 // A global average takes a window of any size, unlike filters.

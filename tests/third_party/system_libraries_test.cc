@@ -1,9 +1,8 @@
-// Every library that third_party/ declares can be included, linked and called, and the installed file is of the version
-// whose headers we compiled against. A failure here explains many failures elsewhere.
+// Every library that third_party/ declares can be included, linked and called, and the installed
+// file is of the version whose headers we compiled against. A failure here explains many failures
+// elsewhere.
 
-#include <CLI/CLI.hpp>
 #include <benchmark/benchmark.h>
-#include <dnnl.hpp>
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,14 +10,17 @@
 #include <hwy/targets.h>
 #include <isa-l/crc.h>
 #include <matio.h>
-#include <nlohmann/json.hpp>
 #include <onnx/onnx-ml.pb.h>
 #include <onnx/onnx_pb.h>
+#include <png.h>
+
+#include <CLI/CLI.hpp>
+#include <dnnl.hpp>
+#include <nlohmann/json.hpp>
 #include <opencv2/core.hpp>
 #include <opencv2/dnn.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
-
 #include <string>
 #include <vector>
 
@@ -76,6 +78,10 @@ TEST(SystemLibraries, HighwayFindsVectorsOnThisMachine) {
 TEST(SystemLibraries, IsaLKnowsTheChecksumOfItsStandard) {
   unsigned char digits[] = "123456789";
   EXPECT_EQ(~crc32_iscsi(digits, 9, ~0u), 0xe3069283u);
+}
+
+TEST(SystemLibraries, LibpngIsTheVersionOfItsHeaders) {
+  EXPECT_EQ(png_access_version_number(), png_uint_32{PNG_LIBPNG_VER});
 }
 
 TEST(SystemLibraries, FmtFormats) { EXPECT_EQ(fmt::format("{} of {:.1f}", 3, 0.25), "3 of 0.2"); }

@@ -11,12 +11,23 @@
 
 Without CUDA `name` is an empty group of files, so that `data = [":csc_cuda"]` may always be written, and the file
 lib<name>.so does not exist. cudart is linked statically; the library can be opened on a machine without a GPU. Only the
-symbols of srcs are visible from outside, and an alwayslink library in deps is linked like any other.
+symbols of srcs are visible from outside, and an alwayslink library in deps is linked like any other. A warning of nvcc or
+ptxas is an error, as everywhere.
+
+<name>_resources is the file in which ptxas says what registers and memory each kernel uses, after a line with nvcc's
+version; an empty group of files without CUDA.
 """
 
-load("@cuda//:cuda_config.bzl", "CUDA_AVAILABLE", "NVCC")
+load("@cuda//:cuda_config.bzl", "CUDA_AVAILABLE", "CUDA_VERSION", "NVCC")
 
 _DEFAULT_ARCHS = ["80", "90"]
+
+# $1: the log, the rest: a compilation. Shows the log where it fails or warns.
+_COMPILE = """\
+log=$1
+shift
+"$@" 2> "$log" && ! grep -qi warning "$log" || { cat "$log" >&2; exit 1; }
+"""
 
 def _host_flags(context):
     """The preprocessor flags of a C++ library for nvcc, which knows -D, -I and -isystem like any compiler."""
@@ -60,20 +71,31 @@ def _nvcc_shared_library_impl(ctx):
     # A newer GPU than any in the list compiles the last one's PTX when the library is loaded.
     archs.append("-gencode=arch=compute_%s,code=compute_%s" % (ctx.attr.archs[-1], ctx.attr.archs[-1]))
 
-    common = ["-std=c++17", "-O3", "-Xcompiler=-fPIC"] + archs + ctx.attr.copts
+    # Two architectures at a time.
+    common = ["-std=c++17", "-O3", "--threads=2", "-Xcompiler=-fPIC"] + archs + ctx.attr.copts
     objects = []
+    logs = []
     for src in ctx.files.srcs:
         obj = ctx.actions.declare_file("_objs/%s/%s.o" % (ctx.label.name, src.basename))
-        ctx.actions.run(
-            outputs = [obj],
+        log = ctx.actions.declare_file("_objs/%s/%s.log" % (ctx.label.name, src.basename))
+        ctx.actions.run_shell(
+            outputs = [obj, log],
             inputs = depset([src], transitive = headers),
-            executable = NVCC,
-            arguments = common + flags + ["-Xcompiler=-Wall", "-c", src.path, "-o", obj.path],
+            command = _COMPILE,
+            arguments = [log.path, NVCC] + common + flags +
+                        ["-Xptxas=-v", "-Xcompiler=-Wall", "-c", src.path, "-o", obj.path],
             mnemonic = "NvccCompile",
             progress_message = "Compiling %s with nvcc" % src.short_path,
             use_default_shell_env = True,
         )
         objects.append(obj)
+        logs.append(log)
+    ctx.actions.run_shell(
+        outputs = [ctx.outputs.resources],
+        inputs = logs,
+        command = "(echo nvcc %s; cat \"$@\") > %s" % (CUDA_VERSION, ctx.outputs.resources.path),
+        arguments = [log.path for log in logs],
+    )
     ctx.actions.run(
         outputs = [ctx.outputs.out],
         inputs = objects + archives,
@@ -99,6 +121,7 @@ _nvcc_shared_library = rule(
         "deps_hdrs": attr.label_list(allow_files = True),
         "hdrs": attr.label_list(allow_files = True),
         "out": attr.output(mandatory = True),
+        "resources": attr.output(mandatory = True),
         "srcs": attr.label_list(allow_files = [".cu", ".cc"], mandatory = True),
     },
 )
@@ -128,12 +151,14 @@ def cuda_shared_library(
     """
     if not CUDA_AVAILABLE:
         native.filegroup(name = name, srcs = [], visibility = visibility)
+        native.filegroup(name = name + "_resources", srcs = [], visibility = visibility)
         return
     _nvcc_shared_library(
         name = name,
         srcs = srcs,
         hdrs = hdrs,
         out = "lib%s.so" % name,
+        resources = name + "_resources.txt",
         deps_hdrs = deps_hdrs,
         deps = deps,
         archs = archs,
@@ -141,3 +166,4 @@ def cuda_shared_library(
         visibility = visibility,
         tags = tags + ["cuda"],
     )
+    native.filegroup(name = name + "_resources", srcs = [name + "_resources.txt"], visibility = visibility)

@@ -1,10 +1,11 @@
 #include "training/report/filter_mosaic.h"
 
 #include <fmt/format.h>
+#include <png.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <opencv2/imgcodecs.hpp>
 
 #include "solvers/error.h"
 
@@ -17,19 +18,23 @@ constexpr int kTileRows = 8;
 constexpr int kFilterRows = 12;
 constexpr int kChannels = 32;
 
-// Opaque; blue, green, red, alpha.
-cv::Vec4b Opaque(float blue, float green, float red) {
-  return {cv::saturate_cast<uchar>(blue), cv::saturate_cast<uchar>(green),
-          cv::saturate_cast<uchar>(red), 255};
+using Pixel = std::array<uint8_t, 4>;  // red, green, blue, opacity
+using Colour = std::array<float, 3>;
+
+Pixel Opaque(const Colour& colour) {
+  const auto byte = [](float value) {
+    return static_cast<uint8_t>(std::lround(std::clamp(value, 0.0f, 255.0f)));
+  };
+  return {byte(colour[0]), byte(colour[1]), byte(colour[2]), 255};
 }
 
 // Blue below zero, white at zero, red above, for values in -1..1.
-cv::Vec4b Signed(float value) {
-  const cv::Vec3f white(247, 247, 247);
-  const cv::Vec3f end = value < 0 ? cv::Vec3f(172, 102, 33) : cv::Vec3f(43, 24, 178);
+Pixel Signed(float value) {
+  constexpr float kWhite = 247;
+  const Colour end = value < 0 ? Colour{33, 102, 172} : Colour{178, 24, 43};
   const float t = std::min(std::abs(value), 1.0f);
-  const cv::Vec3f colour = white * (1 - t) + end * t;
-  return Opaque(colour[0], colour[1], colour[2]);
+  const auto mixed = [&](float channel) { return kWhite * (1 - t) + channel * t; };
+  return Opaque({mixed(end[0]), mixed(end[1]), mixed(end[2])});
 }
 
 class Painter {
@@ -38,8 +43,9 @@ class Painter {
       : filters_(filters),
         height_(static_cast<int>(filters.dims[2])),
         width_(static_cast<int>(filters.dims[3])),
-        picture_(rows * (height_ + 1) - 1, columns * (width_ + 1) - 1, CV_8UC4,
-                 cv::Scalar::all(0)) {}
+        rows_(rows * (height_ + 1) - 1),
+        columns_(columns * (width_ + 1) - 1),
+        picture_(size_t{1} * rows_ * columns_) {}
 
   // Channel `channel` of filter k, or its three channels as red, green and
   // blue when that is -1.
@@ -49,15 +55,29 @@ class Painter {
       for (int x = 0; x < width_; ++x) {
         const auto value = [&](int64_t c) { return largest > 0 ? At(k, c, y, x) / largest : 0; };
         const auto grey = [&](int64_t c) { return 127.5f * (1 + value(c)); };
-        picture_.at<cv::Vec4b>(row * (height_ + 1) + y, column * (width_ + 1) + x) =
-            channel < 0 ? Opaque(grey(2), grey(1), grey(0)) : Signed(value(channel));
+        picture_[size_t{1} * (row * (height_ + 1) + y) * columns_ + column * (width_ + 1) + x] =
+            channel < 0 ? Opaque({grey(0), grey(1), grey(2)}) : Signed(value(channel));
       }
     }
   }
 
   FilterMosaic Finish(const std::string& note) const {
-    FilterMosaic mosaic = {{}, picture_.cols, picture_.rows, note};
-    Require(cv::imencode(".png", picture_, mosaic.png), "filters cannot be encoded as PNG");
+    png_image image = {};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = columns_;
+    image.height = rows_;
+    image.format = PNG_FORMAT_RGBA;
+    FilterMosaic mosaic = {{}, columns_, rows_, note};
+    // Once to count the bytes, once to write them.
+    png_alloc_size_t size = 0;
+    const auto write = [&](void* memory) {
+      Require(png_image_write_to_memory(&image, memory, &size, /*convert_to_8_bit=*/0,
+                                        picture_.data(), /*row_stride=*/0, nullptr) != 0,
+              "filters cannot be encoded as PNG: {}", image.message);
+    };
+    write(nullptr);
+    mosaic.png.resize(size);
+    write(mosaic.png.data());
     return mosaic;
   }
 
@@ -77,7 +97,9 @@ class Painter {
   const Tensor& filters_;
   const int height_;
   const int width_;
-  cv::Mat picture_;
+  const int rows_;  // of pixels
+  const int columns_;
+  std::vector<Pixel> picture_;  // transparent where nothing is painted
 };
 
 std::string Sizes(const Dims& d) {

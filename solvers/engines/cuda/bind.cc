@@ -4,7 +4,9 @@
 #include <array>
 #include <limits>
 
+#include "solvers/engines/cuda/bind_tensor.h"
 #include "solvers/engines/cuda/operands.h"
+#include "solvers/engines/cuda/tensor_tiles.h"
 #include "solvers/error.h"
 
 namespace csc::cuda {
@@ -127,7 +129,8 @@ class Binder : private Operands {
   void BindConvolution(const Instruction& i, const Epilogue& epilogue, ValueId result,
                        const Coefficient& coefficient = {}) {
     const bool synthesis = i.op == Opcode::kSynthesis;
-    const PackedFilters& filters = plan_.Filters(i.filters, synthesis);
+    const PackedFilters& filters = *plan_.FindFilters(i);
+    if (filters.tensor) return AddTensorConvolution(i, filters, epilogue, result, coefficient);
     const Shape& from = ShapeOf(i.terms[0].value);
     const Shape& to = ShapeOf(result);
     ConvolutionArguments a;
@@ -157,6 +160,18 @@ class Binder : private Operands {
       return wide ? AddConvolution<4, 4>(a, synthesis) : AddConvolution<4, 1>(a, synthesis);
     }
     return wide ? AddConvolution<8, 4>(a, synthesis) : AddConvolution<8, 1>(a, synthesis);
+  }
+
+  void AddTensorConvolution(const Instruction& i, const PackedFilters& filters,
+                            const Epilogue& epilogue, ValueId result,
+                            const Coefficient& coefficient) {
+    const TensorTile tile =
+        ChooseTensorTile(tuning_.capability, tuning_.tensor_blocks, i.geometry, ShapeOf(result),
+                         filters.padded_channels / filters.group, batch_);
+    Narrow(tile.blocks);
+    run_->launches.push_back(BindTensorConvolution(plan_.arithmetic, *this, i, filters,
+                                                   addresses_.filters + filters.offset, tile,
+                                                   epilogue, result, coefficient, batch_));
   }
 
   void BindPointwise(const Instruction& i, const Step& step) {
@@ -317,11 +332,34 @@ class Binder : private Operands {
   }
 
   void BindFilterGradient(const Instruction& i) {
+    const int64_t entries = program_.parameters()[i.filters].size();
+    float* partials = nullptr;
+    const bool tensor =
+        plan_.tensor_cores() && WhyNoTensorGradient(i, ShapeOf(i.terms[1].value)) == nullptr;
+    const int64_t ranges = tensor ? AddTensorGradient(i, entries, &partials)
+                                  : AddDirectGradient(i, entries, &partials);
+    Add(FilterGradientSumKernel{partials,
+                                static_cast<uint32_t>(entries),
+                                static_cast<uint32_t>(ranges),
+                                {ScalarOf(i.terms[0].coefficient),
+                                 ScalarOf(i.terms[1].coefficient)},
+                                GradientAt(i.filters, 0)},
+        entries);
+  }
+
+  // Both launch the first pass and return the number of ranges.
+  int64_t AddTensorGradient(const Instruction& i, int64_t entries, float** partials) {
+    TensorGradient gradient = BindTensorGradient(plan_.arithmetic, *this, i, tuning_, batch_);
+    *partials = gradient.kernel.partials = Scratch<float>(gradient.ranges * entries);
+    Add(gradient.kernel, gradient.blocks);
+    return gradient.ranges;
+  }
+
+  int64_t AddDirectGradient(const Instruction& i, int64_t entries, float** partials) {
     using K = FilterGradientKernel;
     const ValueId image = i.terms[0].value, code = i.terms[1].value;
     const Shape& x = ShapeOf(image);
     const Shape& g = ShapeOf(code);
-    const int64_t entries = program_.parameters()[i.filters].size();
     const int64_t positions = batch_ * g.height * g.width;
     const int64_t tiles = CeilDiv(g.channels, K::kCode) * CeilDiv(x.channels, K::kImage) *
                           i.geometry.kernel[0] * i.geometry.kernel[1];
@@ -331,7 +369,7 @@ class Binder : private Operands {
     K k;
     k.image = At(image);
     k.code = At(code);
-    k.partials = Scratch<float>(ranges * entries);
+    *partials = k.partials = Scratch<float>(ranges * entries);
     k.image_channels = static_cast<uint32_t>(x.channels);
     k.code_channels = static_cast<uint32_t>(g.channels);
     k.image_size[0] = Narrow(x.height);
@@ -349,13 +387,7 @@ class Binder : private Operands {
     k.code_tiles = Divisor(CeilDiv(g.channels, K::kCode));
     k.image_tiles = Divisor(CeilDiv(x.channels, K::kImage));
     Add(k, ranges * tiles);
-    Add(FilterGradientSumKernel{k.partials,
-                                static_cast<uint32_t>(entries),
-                                static_cast<uint32_t>(ranges),
-                                {ScalarOf(i.terms[0].coefficient),
-                                 ScalarOf(i.terms[1].coefficient)},
-                                GradientAt(i.filters, 0)},
-        entries);
+    return ranges;
   }
 
   const Tuning& tuning_;
@@ -378,8 +410,14 @@ std::vector<Launch> BindFilters(const Program& program, const Plan& plan,
                                 const Addresses& addresses) {
   std::vector<Launch> launches;
   for (const PackedFilters& f : plan.filters) {
-    PackFiltersKernel kernel;
     const ParameterInfo& info = program.parameters()[f.parameter];
+    Narrow(f.floats());
+    if (f.tensor) {
+      launches.push_back(BindTensorFilters(plan.arithmetic, f, info, addresses.parameters,
+                                           addresses.filters + f.offset));
+      continue;
+    }
+    PackFiltersKernel kernel;
     kernel.filters = addresses.parameters + info.offset;
     kernel.image_channels = static_cast<uint32_t>(info.dims[1]);
     kernel.taps = static_cast<uint32_t>(f.taps);
@@ -388,7 +426,7 @@ std::vector<Launch> BindFilters(const Program& program, const Plan& plan,
     kernel.source_channels = Divisor(f.source_channels);
     kernel.padded = Divisor(f.padded_channels);
     kernel.packed = addresses.filters + f.offset;
-    launches.push_back({kernel, static_cast<uint32_t>(Narrow(f.floats()))});
+    launches.push_back({kernel, static_cast<uint32_t>(f.floats())});
   }
   return launches;
 }

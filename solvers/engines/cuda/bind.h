@@ -12,8 +12,8 @@
 
 namespace csc::cuda {
 
-// Sizes at which the work of a reduction is cut, and when threads take several
-// pixels. Results do not depend on the latter; the former fix the order of sums,
+// Sizes at which the work of a reduction is cut, and what chooses the tiles of
+// convolutions. Results do not depend on the latter; the former fix the order of sums,
 // so they are constants and not asked of the device.
 struct Tuning {
   // Convolutions take four pixels a thread where that leaves so many threads.
@@ -24,6 +24,10 @@ struct Tuning {
   // positions at least.
   int64_t gradient_blocks = 2048;
   int64_t gradient_range = 1024;
+  // The device's compute capability, 90 for 9.0, and how many times the blocks that
+  // the table of tensor cores' tiles wants a tile must leave.
+  int capability = 80;
+  double tensor_blocks = 1;
 };
 
 // Device addresses. Null ones give launches that may only be counted.

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "solvers/engines/cuda/backend.h"
 #include "solvers/engines/cuda/cuda_engine.h"
@@ -18,9 +19,12 @@ namespace {
 
 constexpr int kDevice = 0;
 constexpr int kFlatThreads = 256;
+// Left to itself ptxas spills a register or two of some to fit more blocks in.
+constexpr int kFlatBlocksAtOnce = 2;
 
 template <typename K>
-__global__ void __launch_bounds__(kFlatThreads) RunFlat(const K kernel, uint32_t size) {
+__global__ void __launch_bounds__(kFlatThreads, kFlatBlocksAtOnce)
+    RunFlat(const K kernel, uint32_t size) {
   const uint32_t index = blockIdx.x * kFlatThreads + threadIdx.x;
   if (index < size) kernel(index);
 }
@@ -37,39 +41,146 @@ __global__ void __launch_bounds__(K::kThreads) RunBlocks(const K kernel) {
   RunPhases(kernel, shared, std::make_integer_sequence<int, K::kPhases>());
 }
 
+template <typename K>
+__global__ void __launch_bounds__(K::kThreads, K::kBlocksAtOnce) RunTiles(const K kernel) {
+  extern __shared__ uint4 shared_memory[];  // of 16 bytes for its alignment
+  uint32_t* const shared = reinterpret_cast<uint32_t*>(shared_memory);
+  const uint32_t warp = threadIdx.x / kWarpLanes;
+  typename K::Registers registers;
+  kernel.Begin(blockIdx.x, warp, &registers);
+  const uint32_t rounds = kernel.Rounds(blockIdx.x);
+  for (uint32_t round = 0; round < rounds; ++round) {
+    kernel.Load(blockIdx.x, warp, round, shared);
+    __syncthreads();
+    kernel.Compute(blockIdx.x, warp, round, shared, &registers);
+    __syncthreads();
+  }
+  kernel.End(blockIdx.x, warp, registers);
+}
+
 void Check(cudaError_t error, const char* doing) {
   Require(error == cudaSuccess, "CUDA failed while {}: {} ({})", doing, cudaGetErrorString(error),
           cudaGetErrorName(error));
 }
+
+// A chain of kernels, made node by node: nothing is captured from a stream, so
+// that other threads may do what they like meanwhile.
+class CudaGraph : public LaunchGraph {
+ public:
+  // `stream` is where it will run.
+  CudaGraph(const std::vector<Launch>& launches, cudaStream_t stream) : stream_(stream) {
+    cudaGraph_t graph = nullptr;
+    Check(cudaGraphCreate(&graph, 0), "creating a graph");
+    const std::unique_ptr<CUgraph_st, cudaError_t (*)(cudaGraph_t)> owner(graph, cudaGraphDestroy);
+    for (const Launch& launch : launches) {
+      std::visit([&](const auto& kernel) { Add(graph, kernel, launch.size); }, launch.kernel);
+    }
+    Check(cudaGraphInstantiate(&executable_, graph, 0), "preparing a graph");
+    const cudaError_t uploaded = cudaGraphUpload(executable_, stream);
+    if (uploaded != cudaSuccess) cudaGraphExecDestroy(executable_);
+    Check(uploaded, "uploading a graph");
+  }
+  ~CudaGraph() override {
+    cudaStreamSynchronize(stream_);
+    cudaGraphExecDestroy(executable_);
+  }
+
+  cudaGraphExec_t get() const { return executable_; }
+
+ private:
+  template <typename K>
+  void Add(cudaGraph_t graph, const K& kernel, uint32_t size) {
+    cudaKernelNodeParams node = {};
+    // Copied by cudaGraphAddKernelNode.
+    void* arguments[] = {const_cast<K*>(&kernel), &size};
+    node.kernelParams = arguments;
+    if constexpr (HasTiles<K>::value) {
+      node.func = reinterpret_cast<void*>(RunTiles<K>);
+      node.gridDim = dim3(size);
+      node.blockDim = dim3(K::kThreads);
+      node.sharedMemBytes = kernel.SharedBytes();
+      // More than 48 KiB must be allowed, once for a function: as much as there is.
+      int most = 0;
+      Check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, kDevice),
+            "asking for shared memory");
+      Check(cudaFuncSetAttribute(RunTiles<K>, cudaFuncAttributeMaxDynamicSharedMemorySize, most),
+            "allowing shared memory");
+    } else if constexpr (HasPhases<K>::value) {
+      node.func = reinterpret_cast<void*>(RunBlocks<K>);
+      node.gridDim = dim3(size);
+      node.blockDim = dim3(K::kThreads);
+    } else {
+      node.func = reinterpret_cast<void*>(RunFlat<K>);
+      node.gridDim = dim3((size + kFlatThreads - 1) / kFlatThreads);
+      node.blockDim = dim3(kFlatThreads);
+    }
+    const cudaGraphNode_t before = last_;
+    Check(cudaGraphAddKernelNode(&last_, graph, &before, before != nullptr ? 1 : 0, &node),
+          "adding a kernel to a graph");
+  }
+
+  const cudaStream_t stream_;
+  cudaGraphExec_t executable_ = nullptr;
+  cudaGraphNode_t last_ = nullptr;
+};
 
 class CudaBackend : public Backend {
  public:
   CudaBackend() {
     Activate();
     Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
+    Check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "creating an event");
   }
   ~CudaBackend() override {
     // At the end of the process the driver may be gone: nothing to report then.
     cudaStreamSynchronize(stream_);
+    cudaEventDestroy(event_);
     cudaStreamDestroy(stream_);
   }
 
+  int Capability() override {
+    int major = 0, minor = 0;
+    Check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, kDevice),
+          "asking for the compute capability");
+    Check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, kDevice),
+          "asking for the compute capability");
+    return 10 * major + minor;
+  }
   void* Allocate(int64_t bytes) override {
     Activate();
     void* memory = nullptr;
     const cudaError_t error = cudaMalloc(&memory, bytes);
-    if (error != cudaSuccess) {
+    if (error != cudaErrorMemoryAllocation) {
+      Check(error, "allocating memory");
+    } else {
       cudaGetLastError();  // it would show in the next launch
-      size_t available = 0, total = 0;
-      cudaMemGetInfo(&available, &total);
-      Fail("no {} bytes of GPU memory ({} of {} bytes are free): {}", bytes, available, total,
-           cudaGetErrorString(error));
     }
     return memory;
   }
   void Free(void* memory) override {
     cudaStreamSynchronize(stream_);
     cudaFree(memory);
+  }
+  void* AllocatePinned(int64_t bytes) override {
+    Activate();
+    void* memory = nullptr;
+    const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault);
+    if (error != cudaErrorMemoryAllocation) {
+      Check(error, "allocating pinned memory");
+    } else {
+      cudaGetLastError();
+    }
+    return memory;
+  }
+  void FreePinned(void* memory) override {
+    cudaStreamSynchronize(stream_);
+    cudaFreeHost(memory);
+  }
+  int64_t FreeBytes() override {
+    Activate();
+    size_t available = 0, total = 0;
+    Check(cudaMemGetInfo(&available, &total), "asking for free memory");
+    return static_cast<int64_t>(available);
   }
   void Upload(void* device, const void* host, int64_t bytes) override {
     Activate();
@@ -83,36 +194,68 @@ class CudaBackend : public Backend {
       Synchronise();
     }
   }
-  void Download(void* host, const void* device, int64_t bytes) override {
+  void UploadPinned(void* device, const void* pinned, int64_t bytes) override {
     Activate();
-    Check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_),
+    Check(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, stream_),
+          "copying to the device");
+  }
+  void Download(void* pinned, const void* device, int64_t bytes) override {
+    Activate();
+    Check(cudaMemcpyAsync(pinned, device, bytes, cudaMemcpyDeviceToHost, stream_),
           "copying from the device");
   }
-  void Run(const Launch& launch) override {
+  void Copy(void* to, const void* from, int64_t bytes) override {
     Activate();
-    std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);
+    Check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_),
+          "copying on the device");
+  }
+  void CopyRows(void* to, int64_t to_step, const void* from, int64_t row_bytes,
+                int64_t rows) override {
+    Activate();
+    Check(cudaMemcpy2DAsync(to, to_step, from, row_bytes, row_bytes, rows, cudaMemcpyDeviceToDevice,
+                            stream_),
+          "copying on the device");
+  }
+  std::unique_ptr<LaunchGraph> MakeGraph(const std::vector<Launch>& launches) override {
+    Activate();
+    return std::make_unique<CudaGraph>(launches, stream_);
+  }
+  void Run(const LaunchGraph& graph) override {
+    Activate();
+    Check(cudaGraphLaunch(static_cast<const CudaGraph&>(graph).get(), stream_),
+          "launching a graph");
+  }
+  void Convert(const ImagesKernel& kernel, uint32_t pixels) override {
+    Activate();
+    RunFlat<<<(pixels + kFlatThreads - 1) / kFlatThreads, kFlatThreads, 0, stream_>>>(kernel,
+                                                                                      pixels);
     Check(cudaGetLastError(), "launching a kernel");
   }
   void Synchronise() override {
     Activate();
     Check(cudaStreamSynchronize(stream_), "computing");
   }
+  void BeginAfter(void* stream) override {
+    Activate();
+    Order(static_cast<cudaStream_t>(stream), stream_);
+  }
+  void LetBeginAfter(void* stream) override {
+    Activate();
+    Order(stream_, static_cast<cudaStream_t>(stream));
+  }
 
  private:
   // The current device belongs to the calling thread, which may be any.
   static void Activate() { Check(cudaSetDevice(kDevice), "choosing the device"); }
 
-  template <typename K>
-  void Start(const K& kernel, uint32_t size) {
-    if constexpr (HasPhases<K>::value) {
-      RunBlocks<<<size, K::kThreads, 0, stream_>>>(kernel);
-    } else {
-      const uint32_t blocks = (size + kFlatThreads - 1) / kFlatThreads;
-      RunFlat<<<blocks, kFlatThreads, 0, stream_>>>(kernel, size);
-    }
+  // A wait refers to the event as it was recorded last, so one serves all.
+  void Order(cudaStream_t first, cudaStream_t second) {
+    Check(cudaEventRecord(event_, first), "recording an event");
+    Check(cudaStreamWaitEvent(second, event_), "waiting for an event");
   }
 
   cudaStream_t stream_ = nullptr;
+  cudaEvent_t event_ = nullptr;
 };
 
 std::string VersionText(int version) {
@@ -141,10 +284,10 @@ bool FindDevice(std::string* detail) {
     *detail = fmt::format("no CUDA device: {}", cudaGetErrorString(error));
     return false;
   }
-  *detail = fmt::format("{} (compute capability {}.{}, {:.1f} GiB), CUDA {}, driver for {}, {}",
+  *detail = fmt::format("{} (compute capability {}.{}, {:.1f} GiB), CUDA {}, driver for {}",
                         properties.name, properties.major, properties.minor,
                         static_cast<double>(properties.totalGlobalMem) / (1 << 30),
-                        VersionText(runtime), VersionText(driver), "own kernels in float32");
+                        VersionText(runtime), VersionText(driver));
   // Finds out whether the library holds code for this device.
   cudaFuncAttributes attributes;
   error = cudaFuncGetAttributes(&attributes, RunFlat<FillKernel>);

@@ -18,9 +18,8 @@ class CudaEngine : public Engine {
 
   std::unique_ptr<Executable> Prepare(const Program& program,
                                       const PrepareOptions& options) const override {
-    RequireFloat32(name_, options);
-    // Direct sums in float32 always: exact on small integers.
-    return std::make_unique<CudaExecutable>(program, tuning_, make_backend_());
+    // kFloat32 has no faster form than kDirect.
+    return std::make_unique<CudaExecutable>(program, options.arithmetic, tuning_, make_backend_());
   }
 
  private:

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "solvers/engines/cuda/kernels/elementwise.h"
-#include "solvers/error.h"
+#include "solvers/engines/cuda/kernels/tensor_convolution.h"
+#include "solvers/engines/cuda/tensor_tiles.h"
 
 namespace csc::cuda {
 
@@ -11,6 +12,8 @@ namespace {
 
 // Packed filters begin at addresses of 256 bytes, for reads of four floats.
 constexpr int64_t kAlignment = 64;
+
+int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 bool IsConvolution(Opcode op) { return op == Opcode::kAnalysis || op == Opcode::kSynthesis; }
 
@@ -120,38 +123,51 @@ void PlaceValues(const Program& program, Plan* plan) {
 void CollectFilters(const Program& program, Plan* plan) {
   for (const Instruction& i : program.instructions()) {
     if (!IsConvolution(i.op)) continue;
+    if (plan->FindFilters(i) != nullptr) continue;
     const bool synthesis = i.op == Opcode::kSynthesis;
-    const bool known =
-        std::any_of(plan->filters.begin(), plan->filters.end(), [&](const PackedFilters& f) {
-          return f.parameter == i.filters && f.synthesis == synthesis;
-        });
-    if (known) continue;
     const Dims& dims = program.parameters()[i.filters].dims;  // [w, C, kh, kw]
     PackedFilters f;
     f.parameter = i.filters;
     f.synthesis = synthesis;
     f.source_channels = synthesis ? dims[0] : dims[1];
     f.result_channels = synthesis ? dims[1] : dims[0];
-    f.group = f.result_channels <= 4 ? 4 : 8;
-    f.padded_channels = (f.result_channels + f.group - 1) / f.group * f.group;
+    f.tensor = plan->OnTensorCores(i);
+    if (f.tensor) {
+      const int64_t per_word = plan->arithmetic == Arithmetic::kTf32 ? 1 : 2;
+      f.group = TensorRowTiles(f.result_channels) * kMmaRows;
+      f.padded_source = RoundUp(RoundUp(f.source_channels, per_word) / per_word, kTensorWords);
+    } else {
+      f.group = f.result_channels <= 4 ? 4 : 8;
+      f.padded_source = f.source_channels;
+    }
+    f.padded_channels = RoundUp(f.result_channels, f.group);
     f.taps = dims[2] * dims[3];
     f.offset = plan->filter_floats;
-    plan->filter_floats += (f.floats() + kAlignment - 1) / kAlignment * kAlignment;
+    plan->filter_floats += RoundUp(f.floats(), kAlignment);
     plan->filters.push_back(f);
   }
 }
 
 }  // namespace
 
-const PackedFilters& Plan::Filters(int parameter, bool synthesis) const {
-  for (const PackedFilters& f : filters) {
-    if (f.parameter == parameter && f.synthesis == synthesis) return f;
-  }
-  Fail("filters {} have not been packed", parameter);
+bool Plan::OnTensorCores(const Instruction& convolution) const {
+  return tensor_cores() && WhyNotOnTensorCores(convolution) == nullptr;
 }
 
-Plan MakePlan(const Program& program) {
+const PackedFilters* Plan::FindFilters(const Instruction& convolution) const {
+  for (const PackedFilters& f : filters) {
+    if (f.parameter == convolution.filters &&
+        f.synthesis == (convolution.op == Opcode::kSynthesis) &&
+        f.tensor == OnTensorCores(convolution)) {
+      return &f;
+    }
+  }
+  return nullptr;
+}
+
+Plan MakePlan(const Program& program, Arithmetic arithmetic) {
   Plan plan;
+  plan.arithmetic = arithmetic;
   plan.steps = MakeSteps(program);
   PlaceValues(program, &plan);
   CollectFilters(program, &plan);

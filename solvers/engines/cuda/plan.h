@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "solvers/engines/engine.h"
 #include "solvers/program/program.h"
 
 namespace csc::cuda {
@@ -20,21 +21,24 @@ struct Step {
   int term = -1;         // of the pointwise instruction: what it computes
 };
 
-// A parameter packed for one direction of convolution.
+// A parameter packed for one direction of convolution, on tensor cores or not.
 struct PackedFilters {
   int parameter = -1;
   bool synthesis = false;
+  bool tensor = false;
   int64_t source_channels = 0;
   int64_t result_channels = 0;
-  int64_t group = 0;            // result channels of a thread: 4 or 8
+  int64_t group = 0;            // result channels of a thread: 4 or 8; of a warp: 16 or 32
   int64_t padded_channels = 0;  // result_channels in whole groups
+  int64_t padded_source = 0;    // words for source_channels
   int64_t taps = 0;
   int64_t offset = 0;  // in floats
 
-  int64_t floats() const { return taps * source_channels * padded_channels; }
+  int64_t floats() const { return taps * padded_source * padded_channels; }
 };
 
 struct Plan {
+  Arithmetic arithmetic = Arithmetic::kFloat32;
   std::vector<Step> steps;
   // By value: where it begins, in floats for each image of the batch; -1 for a
   // value that is never stored.
@@ -45,10 +49,18 @@ struct Plan {
   bool has_gradients = false;
   bool has_loss = false;
 
-  const PackedFilters& Filters(int parameter, bool synthesis) const;
+  // Whether the caller lets linear maps run on tensor cores.
+  bool tensor_cores() const {
+    return arithmetic == Arithmetic::kTf32 || arithmetic == Arithmetic::kBfloat16;
+  }
+  // Whether this convolution does: there is a kernel. All others are direct, in
+  // float32.
+  bool OnTensorCores(const Instruction& convolution) const;
+  // Null for filters that have not been collected.
+  const PackedFilters* FindFilters(const Instruction& convolution) const;
 };
 
-Plan MakePlan(const Program& program);
+Plan MakePlan(const Program& program, Arithmetic arithmetic = Arithmetic::kFloat32);
 
 }  // namespace csc::cuda
 

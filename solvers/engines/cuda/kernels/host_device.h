@@ -1,16 +1,20 @@
 // What kernels are made of, for nvcc and for the host's compiler alike.
 //
-// A kernel is a plain struct of pointers and sizes, in one of two forms:
+// A kernel is a plain struct of pointers and sizes, in one of three forms:
 //
 //   flat    operator()(index), called once for each index, in any order, no two
 //           of them writing one place;
 //   blocks  Phase<p>(block, thread, shared): all threads of a block finish one
-//           phase before any begins the next, and share `shared`.
+//           phase before any begins the next, and share `shared`;
+//   tiles   of whole warps (warp.h), with `Registers` of each warp that last:
+//           Begin, then in every round Load into shared memory and, when all
+//           warps have, Compute from it, at last End.
 //
 // The CUDA library launches them; tests run the very same code in plain loops.
-// Sums run in an order that depends on sizes alone, never on the device, and
-// nothing is added atomically: same inputs, same bits. Arrays are NCHW and
-// hold fewer than 2^31 elements, so that indices are 32 bits wide.
+// Sums run in an order that depends on sizes alone, never on the device (but for
+// tensor_filter_gradient.h), and nothing is added atomically: same inputs, same
+// bits. Arrays are NCHW and hold fewer than 2^31 elements, so that indices are 32
+// bits wide.
 
 #ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_HOST_DEVICE_H_
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_HOST_DEVICE_H_
@@ -26,8 +30,10 @@
 // Loops over register arrays must be unrolled, or the arrays go to memory.
 #ifdef __CUDA_ARCH__
 #define CSC_UNROLL _Pragma("unroll")
+#define CSC_NO_UNROLL _Pragma("unroll 1")
 #else
 #define CSC_UNROLL
+#define CSC_NO_UNROLL
 #endif
 
 namespace csc::cuda {
@@ -87,6 +93,39 @@ CSC_HOST_DEVICE inline void ReadVector(const float* p, float* values) {
   }
 #else
   for (int i = 0; i < kCount; ++i) values[i] = p[i];
+#endif
+}
+
+// Four words at an address of 16 bytes: what no thread writes meanwhile, ...
+CSC_HOST_DEVICE inline void ReadWords(const uint32_t* p, uint32_t* words) {
+#ifdef __CUDA_ARCH__
+  const uint4 v = __ldg(reinterpret_cast<const uint4*>(p));
+  words[0] = v.x;
+  words[1] = v.y;
+  words[2] = v.z;
+  words[3] = v.w;
+#else
+  for (int i = 0; i < 4; ++i) words[i] = p[i];
+#endif
+}
+
+// ... and shared memory.
+CSC_HOST_DEVICE inline void ReadSharedWords(const uint32_t* p, uint32_t* words) {
+#ifdef __CUDA_ARCH__
+  const uint4 v = *reinterpret_cast<const uint4*>(p);
+  words[0] = v.x;
+  words[1] = v.y;
+  words[2] = v.z;
+  words[3] = v.w;
+#else
+  for (int i = 0; i < 4; ++i) words[i] = p[i];
+#endif
+}
+CSC_HOST_DEVICE inline void WriteWords(const uint32_t* words, uint32_t* p) {
+#ifdef __CUDA_ARCH__
+  *reinterpret_cast<uint4*>(p) = make_uint4(words[0], words[1], words[2], words[3]);
+#else
+  for (int i = 0; i < 4; ++i) p[i] = words[i];
 #endif
 }
 

@@ -12,23 +12,29 @@
 #include "solvers/engines/cuda/kernels/filter_gradient.h"
 #include "solvers/engines/cuda/kernels/positions.h"
 #include "solvers/engines/cuda/kernels/reductions.h"
+#include "solvers/engines/cuda/kernels/tensor_convolution.h"
+#include "solvers/engines/cuda/kernels/tensor_filter_gradient.h"
 
 namespace csc::cuda {
 
-using Kernel =
-    std::variant<FillKernel, RoundKernel, PointwiseKernel, MaskKernel, NormaliseKernel,
-                 NormaliseAdjointKernel, CopyChannelsKernel, MaxPoolKernel, MaxPoolAdjointKernel,
-                 AveragePoolKernel, AveragePoolAdjointKernel, ShortcutKernel, ShortcutAdjointKernel,
-                 PackFiltersKernel, ConvolutionKernel<4, 1, false>, ConvolutionKernel<8, 1, false>,
-                 ConvolutionKernel<4, 4, false>, ConvolutionKernel<8, 4, false>,
-                 ConvolutionKernel<4, 1, true>, ConvolutionKernel<8, 1, true>,
-                 ConvolutionKernel<4, 4, true>, ConvolutionKernel<8, 4, true>, ChannelSumsKernel,
-                 FinishStatisticKernel, GradientSumKernel, SoftmaxLossKernel, FilterGradientKernel,
-                 FilterGradientSumKernel>;
+using Kernel = std::variant<
+    FillKernel, RoundKernel, PointwiseKernel, MaskKernel, NormaliseKernel, NormaliseAdjointKernel,
+    CopyChannelsKernel, MaxPoolKernel, MaxPoolAdjointKernel, AveragePoolKernel,
+    AveragePoolAdjointKernel, ShortcutKernel, ShortcutAdjointKernel, PackFiltersKernel,
+    ConvolutionKernel<4, 1, false>, ConvolutionKernel<8, 1, false>, ConvolutionKernel<4, 4, false>,
+    ConvolutionKernel<8, 4, false>, ConvolutionKernel<4, 1, true>, ConvolutionKernel<8, 1, true>,
+    ConvolutionKernel<4, 4, true>, ConvolutionKernel<8, 4, true>, ChannelSumsKernel,
+    FinishStatisticKernel, GradientSumKernel, SoftmaxLossKernel, FilterGradientKernel,
+    FilterGradientSumKernel, PackTensorFiltersKernel<Tf32>, PackTensorFiltersKernel<Bfloat16>,
+    TensorConvolutionKernel<Tf32, 1, 2, 4>, TensorConvolutionKernel<Tf32, 1, 8, 4>,
+    TensorConvolutionKernel<Tf32, 2, 2, 4>, TensorConvolutionKernel<Tf32, 2, 8, 4>,
+    TensorConvolutionKernel<Bfloat16, 1, 2, 4>, TensorConvolutionKernel<Bfloat16, 1, 8, 4>,
+    TensorConvolutionKernel<Bfloat16, 2, 2, 4>, TensorConvolutionKernel<Bfloat16, 2, 8, 4>,
+    TensorFilterGradientKernel<9>>;
 
 struct Launch {
   Kernel kernel;
-  uint32_t size;  // indices of a flat kernel, blocks of the other form; < 2^31
+  uint32_t size;  // indices of a flat kernel, blocks of the others; < 2^31
 };
 
 // Whether a kernel is of the form with blocks and phases.
@@ -36,6 +42,12 @@ template <typename K, typename = void>
 struct HasPhases : std::false_type {};
 template <typename K>
 struct HasPhases<K, std::void_t<typename K::Shared>> : std::true_type {};
+
+// Of that with tiles.
+template <typename K, typename = void>
+struct HasTiles : std::false_type {};
+template <typename K>
+struct HasTiles<K, std::void_t<typename K::Registers>> : std::true_type {};
 
 }  // namespace csc::cuda
 

@@ -74,6 +74,35 @@ TEST_F(Gpu, TrainsALayerOfTheSizeInUse) {
   EXPECT_TRUE(CloseTo(actual.gradients, expected.gradients, 1e-3));
 }
 
+// Nothing is rounded then, so that any error is one of fragments or indices.
+TEST_F(Gpu, IsExactOnIntegersOnTensorCores) {
+  for (Arithmetic arithmetic : {Arithmetic::kTf32, Arithmetic::kBfloat16}) {
+    SCOPED_TRACE(Name(arithmetic));
+    ForEachSeed(100, [&](Random* random) {
+      const Convolution c = RandomConvolution(random);
+      Program forward;
+      const int filters = forward.AddParameter("F", c.filter_dims());
+      const ValueId x = forward.AddInput(c.image);
+      const ValueId code = forward.Analysis(x, filters, c.geometry);
+      forward.MarkOutput(code);
+      forward.MarkOutput(forward.Synthesis(forward.AddInput(c.code()), filters, c.geometry,
+                                           c.image.height, c.image.width));
+      const Program program = WithWeightedLoss(forward);
+      Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -2, 2),
+                             random->Int(1, 40));
+      for (auto& input : work.inputs) {
+        input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
+      }
+      const auto expected = RunInDouble(program, work);
+      const Results actual = RunOn(*engine_, program, work, {arithmetic});
+      for (size_t i = 0; i < expected.outputs.size(); ++i) {
+        EXPECT_TRUE(Equal(actual.outputs[i], expected.outputs[i])) << "output " << i;
+      }
+      EXPECT_TRUE(Equal(actual.gradients, expected.gradients)) << "gradients";
+    });
+  }
+}
+
 TEST_F(Gpu, RepeatsItselfBitByBit) {
   ForEachSeed(10, [&](Random* random) {
     const std::vector<LayerCase> layers = RandomNetwork(random);

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -25,46 +26,132 @@ void RunBlock(const K& kernel, uint32_t block, bool downwards, typename K::Share
    ...);
 }
 
+template <typename K>
+void RunTile(const K& kernel, uint32_t block, bool downwards) {
+  std::vector<typename K::Registers> registers(K::kWarps);
+  std::memset(static_cast<void*>(registers.data()), kNotANumber,
+              sizeof(registers[0]) * registers.size());
+  const auto all_warps = [&](const auto& body) {
+    for (uint32_t w = 0; w < K::kWarps; ++w) body(downwards ? K::kWarps - 1 - w : w);
+  };
+  all_warps([&](uint32_t warp) { kernel.Begin(block, warp, &registers[warp]); });
+  for (uint32_t round = 0; round < kernel.Rounds(block); ++round) {
+    // No round may read what another has left.
+    std::vector<uint32_t> shared(kernel.SharedBytes() / sizeof(uint32_t), ~uint32_t{0});
+    all_warps([&](uint32_t warp) { kernel.Load(block, warp, round, shared.data()); });
+    all_warps([&](uint32_t warp) {
+      kernel.Compute(block, warp, round, shared.data(), &registers[warp]);
+    });
+  }
+  all_warps([&](uint32_t warp) { kernel.End(block, warp, registers[warp]); });
+}
+
+struct HostGraph : cuda::LaunchGraph {
+  explicit HostGraph(const std::vector<cuda::Launch>& list) : launches(list) {}
+  const std::vector<cuda::Launch> launches;
+};
+
 class HostBackend : public cuda::Backend {
  public:
+  explicit HostBackend(HostDevice* device) : device_(device) {}
   ~HostBackend() override {
-    if (allocations_ != 0) std::abort();  // a leak, or a buffer freed twice
+    if (!sizes_.empty() || !pinned_.empty()) std::abort();  // a leak
   }
 
+  int Capability() override { return device_->capability; }
   void* Allocate(int64_t bytes) override {
     Require(bytes > 0, "{} bytes asked of the device", bytes);
-    ++allocations_;
+    if (bytes > device_->free_bytes) return nullptr;
     void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
     Require(memory != nullptr, "no {} bytes of memory", bytes);
     std::memset(memory, kNotANumber, bytes);
+    device_->free_bytes -= bytes;
+    ++device_->allocations;
+    sizes_[memory] = bytes;
     return memory;
   }
   void Free(void* memory) override {
-    --allocations_;
+    const auto entry = sizes_.find(memory);
+    if (entry == sizes_.end()) std::abort();  // freed twice
+    device_->free_bytes += entry->second;
+    sizes_.erase(entry);
     std::free(memory);
   }
+  // Pinned memory is known by its address: nothing else may take its place.
+  void* AllocatePinned(int64_t bytes) override {
+    Require(bytes > 0, "{} bytes of pinned memory asked for", bytes);
+    void* memory = std::malloc(bytes);
+    std::memset(memory, kNotANumber, bytes);
+    ++device_->allocations;
+    pinned_[memory] = bytes;
+    return memory;
+  }
+  void FreePinned(void* memory) override {
+    if (pinned_.erase(memory) != 1) std::abort();  // freed twice
+    std::free(memory);
+  }
+  int64_t FreeBytes() override { return device_->free_bytes; }
   void Upload(void* device, const void* host, int64_t bytes) override {
     std::memcpy(device, host, bytes);
   }
-  void Download(void* host, const void* device, int64_t bytes) override {
-    const char* from = static_cast<const char*>(device);
-    pending_.push_back({host, {from, from + bytes}});
+  void UploadPinned(void* device, const void* pinned, int64_t bytes) override {
+    RequirePinned(pinned, bytes);
+    ++device_->uploads;
+    std::memcpy(device, pinned, bytes);
   }
+  void Download(void* pinned, const void* device, int64_t bytes) override {
+    RequirePinned(pinned, bytes);
+    ++device_->downloads;
+    const char* from = static_cast<const char*>(device);
+    pending_.push_back({pinned, {from, from + bytes}});
+  }
+  void Copy(void* to, const void* from, int64_t bytes) override { std::memcpy(to, from, bytes); }
+  void CopyRows(void* to, int64_t to_step, const void* from, int64_t row_bytes,
+                int64_t rows) override {
+    for (int64_t row = 0; row < rows; ++row) {
+      std::memcpy(static_cast<char*>(to) + row * to_step,
+                  static_cast<const char*>(from) + row * row_bytes, row_bytes);
+    }
+  }
+  // Work is done as soon as it is queued, in one order for all streams.
+  void BeginAfter(void*) override {}
+  void LetBeginAfter(void*) override {}
   void Synchronise() override {
     for (const auto& [host, data] : pending_) std::memcpy(host, data.data(), data.size());
     pending_.clear();
   }
-  void Run(const cuda::Launch& launch) override {
+  std::unique_ptr<cuda::LaunchGraph> MakeGraph(const std::vector<cuda::Launch>& launches) override {
+    ++device_->graphs;
+    return std::make_unique<HostGraph>(launches);
+  }
+  void Run(const cuda::LaunchGraph& graph) override {
+    for (const cuda::Launch& launch : static_cast<const HostGraph&>(graph).launches) {
+      downwards_ = !downwards_;
+      std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);
+    }
+  }
+  void Convert(const cuda::ImagesKernel& kernel, uint32_t pixels) override {
     downwards_ = !downwards_;
-    std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);
+    Start(kernel, pixels);
   }
 
  private:
+  void RequirePinned(const void* memory, int64_t bytes) const {
+    const char* begin = static_cast<const char*>(memory);
+    for (const auto& [address, size] : pinned_) {
+      const char* pinned = static_cast<const char*>(address);
+      if (pinned <= begin && begin + bytes <= pinned + size) return;
+    }
+    Fail("{} bytes of memory that is not pinned", bytes);
+  }
+
   template <typename K>
   void Start(const K& kernel, uint32_t size) const {
     for (uint32_t i = 0; i < size; ++i) {
       const uint32_t index = downwards_ ? size - 1 - i : i;
-      if constexpr (cuda::HasPhases<K>::value) {
+      if constexpr (cuda::HasTiles<K>::value) {
+        RunTile(kernel, index, downwards_);
+      } else if constexpr (cuda::HasPhases<K>::value) {
         auto shared = std::make_unique<typename K::Shared>();
         std::memset(static_cast<void*>(shared.get()), kNotANumber, sizeof(*shared));
         RunBlock(kernel, index, downwards_, shared.get(),
@@ -75,14 +162,23 @@ class HostBackend : public cuda::Backend {
     }
   }
 
+  HostDevice* const device_;
   bool downwards_ = false;
-  int allocations_ = 0;
+  std::map<void*, int64_t> sizes_;
+  std::map<void*, int64_t> pinned_;
   std::vector<std::pair<void*, std::vector<char>>> pending_;
 };
 
 }  // namespace
 
-std::unique_ptr<cuda::Backend> MakeHostBackend() { return std::make_unique<HostBackend>(); }
+std::unique_ptr<cuda::Backend> MakeHostBackend() {
+  static HostDevice device;
+  return MakeHostBackend(&device);
+}
+
+std::unique_ptr<cuda::Backend> MakeHostBackend(HostDevice* device) {
+  return std::make_unique<HostBackend>(device);
+}
 
 cuda::Tuning SmallTuning() {
   cuda::Tuning tuning;
@@ -94,7 +190,12 @@ cuda::Tuning SmallTuning() {
 }
 
 std::unique_ptr<Engine> MakeHostCudaEngine(const cuda::Tuning& tuning) {
-  return cuda::MakeCudaEngine(MakeHostBackend, tuning);
+  static HostDevice device;
+  return MakeHostCudaEngine(tuning, &device);
+}
+
+std::unique_ptr<Engine> MakeHostCudaEngine(const cuda::Tuning& tuning, HostDevice* device) {
+  return cuda::MakeCudaEngine([device] { return MakeHostBackend(device); }, tuning);
 }
 
 }  // namespace csc::test

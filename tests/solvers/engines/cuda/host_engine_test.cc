@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "solvers/engines/cuda/device_run.h"
 #include "solvers/error.h"
 #include "tests/solvers/compare.h"
 #include "tests/solvers/engines/cuda/host_backend.h"
@@ -117,6 +118,34 @@ TEST(HostEngine, TrainsALayerAtItsShippedTuning) {
   EXPECT_TRUE(CloseTo(actual.gradients, expected.gradients, 1e-4));
 }
 
+TEST(HostEngine, RunsOnDeviceMemoryAsOnTheHosts) {
+  ForEachSeed(20, [&](Random* random) {
+    const Program program = NetworkProgram(RandomNetwork(random));
+    const auto executable = MakeHostCudaEngine(SmallTuning())->Prepare(program);
+    auto* on_device = dynamic_cast<cuda::DeviceExecutable*>(executable.get());
+    ASSERT_NE(on_device, nullptr);
+    const Work work = RandomWork(random, program, random->Reals(program.parameter_size(), -1, 1),
+                                 random->Int(1, 9));
+    executable->SetParameters(work.parameters.data());
+    const Results expected = RunPrepared(executable.get(), program, work);
+    std::vector<float> output(expected.outputs[0].size(), -7);
+    on_device->RunOnDevice(work.batch, {work.inputs[0].data()}, {output.data()}, nullptr);
+    EXPECT_TRUE(SameBits(output, expected.outputs[0]));
+    on_device->RunOnDevice(work.batch, {work.inputs[0].data()}, {nullptr}, nullptr);
+  });
+}
+
+TEST(HostEngine, RefusesToTrainOnDeviceMemory) {
+  Random random(1);
+  const Program program = WithWeightedLoss(LongSum(1));
+  const auto executable = MakeHostCudaEngine({})->Prepare(program);
+  std::vector<const float*> inputs(program.inputs().size());
+  std::vector<float*> outputs(program.outputs().size());
+  EXPECT_THROW(
+      dynamic_cast<cuda::DeviceExecutable&>(*executable).RunOnDevice(1, inputs, outputs, nullptr),
+      Error);
+}
+
 TEST(HostEngine, RefusesABatchItCannotCount) {
   Program program;
   const ValueId x = program.AddInput({64, 512, 512});
@@ -127,6 +156,126 @@ TEST(HostEngine, RefusesABatchItCannotCount) {
     ADD_FAILURE() << "accepted";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("use a smaller batch"));
+  }
+}
+
+TEST(HostEngine, AllocatesNothingWhenBatchesComeAgain) {
+  ForEachSeed(5, [&](Random* random) {
+    const Program program = WithWeightedLoss(NetworkProgram(RandomNetwork(random)));
+    HostDevice device;
+    const auto executable = MakeHostCudaEngine(SmallTuning(), &device)->Prepare(program);
+    const std::vector<float> parameters = random->Reals(program.parameter_size(), -1, 1);
+    executable->SetParameters(parameters.data());
+    std::vector<Work> works;
+    for (int64_t batch : {7, 3, 5}) {
+      works.push_back(RandomWork(random, program, parameters, batch));
+    }
+    std::vector<Results> first;
+    for (const Work& work : works) first.push_back(RunPrepared(executable.get(), program, work));
+    const int allocations = device.allocations, graphs = device.graphs;
+    for (int round = 0; round < 3; ++round) {
+      for (size_t k = 0; k < works.size(); ++k) {
+        executable->SetParameters(parameters.data());
+        ExpectSameBits(RunPrepared(executable.get(), program, works[k]), first[k]);
+      }
+    }
+    EXPECT_EQ(device.allocations, allocations);
+    EXPECT_EQ(device.graphs, graphs);
+  });
+}
+
+// More batches than graphs are kept, growing and not.
+TEST(HostEngine, KeepsItsResultsWhenGraphsGo) {
+  Random random(1);
+  const Program program = LongSum(3);
+  const std::vector<float> parameters = random.Reals(program.parameter_size(), 0.5, 1);
+  const auto executable = MakeHostCudaEngine(SmallTuning())->Prepare(program);
+  executable->SetParameters(parameters.data());
+  for (int round = 0; round < 2; ++round) {
+    for (int64_t batch : {20, 3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 25}) {
+      const Work work = RandomWork(&random, program, parameters, batch);
+      EXPECT_TRUE(CloseTo(RunPrepared(executable.get(), program, work).outputs[0],
+                          RunInDouble(program, work).outputs[0]));
+    }
+  }
+}
+
+// What reserving this batch says; empty where it succeeds.
+std::string ErrorOfReserving(Executable* executable, int64_t batch) {
+  try {
+    executable->Reserve(batch, 1);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+TEST(HostEngine, NamesTheLargestBatchThatFitsItsMemory) {
+  Program program;  // two values of 8 MiB an image
+  program.MarkOutput(program.Combine({{program.AddInput({2, 1024, 1024}), {2}}}));
+  HostDevice device;
+  device.free_bytes = int64_t{100} << 20;
+  const auto executable = MakeHostCudaEngine({}, &device)->Prepare(program);
+  EXPECT_EQ(ErrorOfReserving(executable.get(), 2), "");
+  const std::string error = ErrorOfReserving(executable.get(), 7);
+  EXPECT_THAT(error, HasSubstr("a batch of 7 needs 117440512 bytes of GPU memory"));
+  EXPECT_THAT(error, HasSubstr("104857600 are free: the largest batch that fits is 6"));
+  EXPECT_EQ(ErrorOfReserving(executable.get(), 6), "");
+  const Work work = {1, {std::vector<float>(2 << 20, 3.0f)}, {}, {}};
+  EXPECT_EQ(RunPrepared(executable.get(), program, work).outputs[0],
+            std::vector<float>(2 << 20, 6.0f));
+}
+
+TEST(HostEngine, SaysWhenNotEvenOneImageFits) {
+  Program program;
+  program.MarkOutput(program.Combine({{program.AddInput({2, 1024, 1024}), {2}}}));
+  HostDevice device;
+  device.free_bytes = int64_t{1} << 20;
+  const auto executable = MakeHostCudaEngine({}, &device)->Prepare(program);
+  EXPECT_THAT(ErrorOfReserving(executable.get(), 3), HasSubstr("not even one image fits"));
+}
+
+TEST(HostEngine, SaysWhenTheParametersDoNotFit) {
+  Program program;
+  const int filters = program.AddParameter("F", {64, 64, 3, 3});
+  program.MarkOutput(program.Analysis(program.AddInput({64, 8, 8}), filters, SamePadded({3, 3})));
+  HostDevice device;
+  device.free_bytes = 1000;
+  try {
+    MakeHostCudaEngine({}, &device)->Prepare(program);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("the parameters need 147456 bytes of GPU memory: 1000"));
+  }
+}
+
+TEST(HostEngine, CopiesEachArrayOnceEachWay) {
+  Random random(1);
+  const std::vector<LayerCase> layers = RandomNetwork(&random);
+  const Program network = NetworkProgram(layers);
+  const Program training = WithSoftmaxLoss(network);
+  const auto copies = [&](const Program& program, int64_t batch) {
+    HostDevice device;
+    const auto engine = MakeHostCudaEngine(SmallTuning(), &device);
+    const auto executable = engine->Prepare(program);
+    const int64_t classes = network.shape(network.outputs()[0]).channels;
+    const Work work = RandomWork(&random, program, Flatten(layers), batch, classes);
+    executable->SetParameters(work.parameters.data());
+    RunPrepared(executable.get(), program, work);
+    const int allocations = device.allocations, uploads = device.uploads,
+              downloads = device.downloads;
+    RunPrepared(executable.get(), program, work);
+    EXPECT_EQ(device.allocations, allocations);
+    EXPECT_EQ(device.uploads, 2 * uploads);
+    EXPECT_EQ(device.downloads, 2 * downloads);
+    return std::pair(uploads, downloads);
+  };
+  for (int64_t batch : {1, 7}) {
+    EXPECT_EQ(copies(network, batch), std::pair(1, 1));
+    // Labels beside the images; gradients, losses and hits beside the output.
+    EXPECT_EQ(copies(training, batch),
+              std::pair(2, 3 + static_cast<int>(training.outputs().size()) +
+                               (training.statistics().empty() ? 0 : 1)));
   }
 }
 

@@ -87,16 +87,11 @@ TEST(GradientSum, AddsEveryPartialSumOnce) {
       partials[i] = static_cast<double>(i * i % 101);
       if (i % 2 == 1) expected[i / 2 / count] += 3 * partials[i];
     }
-    MakeHostBackend()->Run(
-        {cuda::GradientSumKernel{partials.data(), 1, count, 3, target.data()}, 3});
+    const auto backend = MakeHostBackend();
+    backend->Run(*backend->MakeGraph(
+        {{cuda::GradientSumKernel{partials.data(), 1, count, 3, target.data()}, 3}}));
     EXPECT_EQ(target, expected) << count;
   }
-}
-
-TEST(Kernels, FitIntoWhatALaunchMayPassAndABlockMayShare) {
-  EXPECT_LE(sizeof(cuda::Kernel), 4096u);  // of all CUDA versions and devices
-  EXPECT_LE(sizeof(cuda::FilterGradientKernel::Shared), 48u << 10);
-  EXPECT_LE(sizeof(cuda::ChannelSumsKernel::Shared), 48u << 10);
 }
 
 }  // namespace

@@ -1,0 +1,39 @@
+// The launches of convolutions on tensor cores.
+
+#ifndef CSC_SOLVERS_ENGINES_CUDA_BIND_TENSOR_H_
+#define CSC_SOLVERS_ENGINES_CUDA_BIND_TENSOR_H_
+
+#include <cstdint>
+
+#include "solvers/engines/cuda/kernels/launch.h"
+#include "solvers/engines/cuda/operands.h"
+#include "solvers/engines/cuda/plan.h"
+#include "solvers/engines/cuda/tensor_tiles.h"
+#include "solvers/engines/engine.h"
+
+namespace csc::cuda {
+
+// Packs filters in the format of kTf32 or kBfloat16.
+Launch BindTensorFilters(Arithmetic arithmetic, const PackedFilters& filters,
+                         const ParameterInfo& info, const float* parameters, float* packed);
+
+// F or F^T of `i`, for which WhyNotOnTensorCores is null, times `coefficient`, at
+// the beginning of `epilogue`'s sum.
+Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, const Instruction& i,
+                             const PackedFilters& filters, const float* packed,
+                             const TensorTile& tile, const Epilogue& epilogue, ValueId result,
+                             const Coefficient& coefficient, int64_t batch);
+
+// A filter gradient, for which WhyNoTensorGradient is null, but for the address of
+// its partial sums: one for each range and entry.
+struct TensorGradient {
+  TensorFilterGradientKernel<kMaxGradientTaps> kernel;
+  int64_t blocks = 0;
+  int64_t ranges = 0;
+};
+TensorGradient BindTensorGradient(Arithmetic arithmetic, const Operands& operands,
+                                  const Instruction& i, const Tuning& tuning, int64_t batch);
+
+}  // namespace csc::cuda
+
+#endif  // CSC_SOLVERS_ENGINES_CUDA_BIND_TENSOR_H_

@@ -1,0 +1,80 @@
+// Which convolutions run on tensor cores, and in tiles of which size.
+
+#ifndef CSC_SOLVERS_ENGINES_CUDA_TENSOR_TILES_H_
+#define CSC_SOLVERS_ENGINES_CUDA_TENSOR_TILES_H_
+
+#include <array>
+#include <cstdint>
+
+#include "solvers/geometry.h"
+#include "solvers/program/program.h"
+#include "solvers/tensor.h"
+
+namespace csc::cuda {
+
+// Null for a convolution that tensor cores have a kernel for; else why not.
+const char* WhyNotOnTensorCores(const Instruction& convolution);
+
+// Sixteens of result channels that a warp computes.
+int TensorRowTiles(int64_t result_channels);
+
+// One row of the table of tiles. Rows are tried from the first on: one is taken
+// if the device is at least of this compute capability and the tile leaves at
+// least so many blocks. Results do not depend on it.
+struct TensorRule {
+  int capability;        // 90 for 9.0
+  int64_t blocks;        // 0: any number
+  int column_tiles;      // eights of pixels that a warp computes
+  int warps;             // of a block
+  int64_t shared_bytes;  // at most, of a block: so that two or more fit
+};
+
+// Changes with any row below. Rows are estimates from multiprocessors, registers
+// and shared memory; none was measured yet.
+inline constexpr int kTensorTableVersion = 1;
+inline constexpr TensorRule kTensorTable[] = {
+    {120, 340, 8, 4, 49 << 10}, {120, 0, 2, 4, 49 << 10},  // RTX 50: up to 170 of 100 KiB
+    {100, 296, 8, 4, 75 << 10}, {100, 0, 2, 4, 56 << 10},  // B200: 148 of 228 KiB
+    {90, 264, 8, 4, 75 << 10},  {90, 0, 2, 4, 56 << 10},   // H100, H200: 132 of 228 KiB
+    {86, 256, 8, 4, 49 << 10},  {86, 0, 2, 4, 49 << 10},   // RTX 30 and 40: up to 128 of 100 KiB
+    {80, 216, 8, 4, 54 << 10},  {80, 0, 2, 4, 48 << 10},   // A100: 108 of 164 KiB
+};
+
+struct TensorTile {
+  const TensorRule* rule = nullptr;
+  int64_t images = 1;
+  std::array<int64_t, 2> size{};   // rows, columns
+  std::array<int64_t, 2> halo{};   // rows, columns that its taps meet
+  std::array<int64_t, 2> tiles{};  // along the height and width of the result
+  int64_t blocks = 0;
+
+  int64_t halo_bytes() const;
+};
+
+// For `groups` groups of result channels. The number of blocks that a rule wants
+// is taken `blocks_factor` times. Throws Error for a device that no row covers.
+TensorTile ChooseTensorTile(int capability, double blocks_factor, const Geometry& geometry,
+                            const Shape& result, int64_t groups, int64_t batch);
+
+// The same for filter gradients, whose code has this shape.
+const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code);
+
+// Of the kernel.
+constexpr int kMaxGradientTaps = 9;
+
+struct TensorGradientTile {
+  std::array<int64_t, 2> size{};  // rows; columns, a multiple of 8
+  std::array<int64_t, 2> halo{};
+  std::array<int64_t, 2> tiles{};
+
+  int64_t shared_bytes() const;
+};
+
+// The largest that the device's first row of the table has shared memory for. It
+// fixes the order of sums, which therefore depends on the device here.
+TensorGradientTile ChooseTensorGradientTile(int capability, const Geometry& geometry,
+                                            const Shape& code);
+
+}  // namespace csc::cuda
+
+#endif  // CSC_SOLVERS_ENGINES_CUDA_TENSOR_TILES_H_
