@@ -133,6 +133,14 @@ class Binder : private Operands {
     if (filters.tensor) return AddTensorConvolution(i, filters, epilogue, result, coefficient);
     const Shape& from = ShapeOf(i.terms[0].value);
     const Shape& to = ShapeOf(result);
+    if (const auto tile =
+            ChooseFloat32Tile(tuning_.capability, tuning_.tensor_blocks, i, to, batch_)) {
+      Narrow(tile->blocks);
+      run_->launches.push_back(BindTiledConvolution(*this, i, filters,
+                                                    addresses_.filters + filters.offset, *tile,
+                                                    epilogue, result, coefficient, batch_));
+      return;
+    }
     ConvolutionArguments a;
     a.source = At(i.terms[0].value);
     a.filters = addresses_.filters + filters.offset;

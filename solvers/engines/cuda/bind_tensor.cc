@@ -31,12 +31,12 @@ template <typename Format, int kRowTiles>
 Launch Convolve(const TensorConvolutionArguments& a, const TensorTile& tile) {
   const uint32_t blocks = static_cast<uint32_t>(tile.blocks);
   if (tile.rule->column_tiles == 8 && tile.rule->warps == 4) {
-    return {TensorConvolutionKernel<Format, kRowTiles, 8, 4>{a}, blocks};
+    return {TensorConvolutionKernel<Format, kRowTiles, 8, 4>{{a}}, blocks};
   }
   Require(tile.rule->column_tiles == 2 && tile.rule->warps == 4,
           "there is no kernel for {} warps of {} pixels", tile.rule->warps,
           tile.rule->column_tiles * kMmaColumns);
-  return {TensorConvolutionKernel<Format, kRowTiles, 2, 4>{a}, blocks};
+  return {TensorConvolutionKernel<Format, kRowTiles, 2, 4>{{a}}, blocks};
 }
 
 template <typename Format>
@@ -44,24 +44,17 @@ Launch Convolve(const TensorConvolutionArguments& a, const TensorTile& tile, int
   return group == kMmaRows ? Convolve<Format, 1>(a, tile) : Convolve<Format, 2>(a, tile);
 }
 
-}  // namespace
-
-Launch BindTensorFilters(Arithmetic arithmetic, const PackedFilters& filters,
-                         const ParameterInfo& info, const float* parameters, float* packed) {
-  return arithmetic == Arithmetic::kTf32 ? Pack<Tf32>(filters, info, parameters, packed)
-                                         : Pack<Bfloat16>(filters, info, parameters, packed);
-}
-
-Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, const Instruction& i,
-                             const PackedFilters& filters, const float* packed,
-                             const TensorTile& tile, const Epilogue& epilogue, ValueId result,
-                             const Coefficient& coefficient, int64_t batch) {
+// All but the address of the filters.
+TensorConvolutionArguments Arguments(const Operands& operands, const Instruction& i,
+                                     const PackedFilters& filters, int64_t groups,
+                                     const TensorTile& tile, const Epilogue& epilogue,
+                                     ValueId result, const Coefficient& coefficient,
+                                     int64_t batch) {
   const Shape& from = operands.ShapeOf(i.terms[0].value);
   const Shape& to = operands.ShapeOf(result);
   const Geometry& g = i.geometry;
   TensorConvolutionArguments a;
   a.source = operands.At(i.terms[0].value);
-  a.filters = reinterpret_cast<const uint32_t*>(packed);
   a.result = operands.At(result);
   a.scale = operands.ScalarOf(i.terms[0].coefficient);
   a.coefficient = operands.ScalarOf(coefficient);
@@ -73,7 +66,7 @@ Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, co
   a.result_channels = static_cast<uint32_t>(to.channels);
   a.result_size[0] = static_cast<uint32_t>(to.height);
   a.result_size[1] = static_cast<uint32_t>(to.width);
-  a.groups = Divisor(filters.padded_channels / filters.group);
+  a.groups = Divisor(groups);
   a.tile_images = static_cast<uint32_t>(tile.images);
   for (int axis = 0; axis < 2; ++axis) {
     // A window of synthesis ends where one of analysis begins.
@@ -90,8 +83,48 @@ Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, co
   a.tap_step = static_cast<uint32_t>(g.dilations[1]);
   a.row_step =
       static_cast<uint32_t>(g.dilations[0] * tile.halo[1] - g.dilations[1] * (g.kernel[1] - 1));
+  return a;
+}
+
+}  // namespace
+
+Launch BindTensorFilters(Arithmetic arithmetic, const PackedFilters& filters,
+                         const ParameterInfo& info, const float* parameters, float* packed) {
+  return arithmetic == Arithmetic::kTf32 ? Pack<Tf32>(filters, info, parameters, packed)
+                                         : Pack<Bfloat16>(filters, info, parameters, packed);
+}
+
+Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, const Instruction& i,
+                             const PackedFilters& filters, const float* packed,
+                             const TensorTile& tile, const Epilogue& epilogue, ValueId result,
+                             const Coefficient& coefficient, int64_t batch) {
+  TensorConvolutionArguments a =
+      Arguments(operands, i, filters, filters.padded_channels / filters.group, tile, epilogue,
+                result, coefficient, batch);
+  a.filters = reinterpret_cast<const uint32_t*>(packed);
   return arithmetic == Arithmetic::kTf32 ? Convolve<Tf32>(a, tile, filters.group)
                                          : Convolve<Bfloat16>(a, tile, filters.group);
+}
+
+Launch BindTiledConvolution(const Operands& operands, const Instruction& i,
+                            const PackedFilters& filters, const float* packed,
+                            const TensorTile& tile, const Epilogue& epilogue, ValueId result,
+                            const Coefficient& coefficient, int64_t batch) {
+  TiledConvolutionKernel kernel;
+  kernel.a = Arguments(operands, i, filters, Float32Groups(filters.result_channels), tile, epilogue,
+                       result, coefficient, batch);
+  kernel.a.filters = nullptr;  // in words: these are floats
+  kernel.filters = packed;
+  kernel.padded_channels = static_cast<uint32_t>(filters.padded_channels);
+  kernel.first_offset = 0;
+  if (filters.synthesis) {
+    TensorConvolutionArguments& a = kernel.a;
+    kernel.first_offset = (a.taps / a.row_taps - 1) * (a.row_step + (a.row_taps - 1) * a.tap_step) +
+                          (a.row_taps - 1) * a.tap_step;
+    a.tap_step = -a.tap_step;
+    a.row_step = -a.row_step;
+  }
+  return {kernel, static_cast<uint32_t>(tile.blocks)};
 }
 
 TensorGradient BindTensorGradient(Arithmetic arithmetic, const Operands& operands,

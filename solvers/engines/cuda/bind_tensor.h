@@ -1,4 +1,4 @@
-// The launches of convolutions on tensor cores.
+// The launches of linear maps in tiles of shared memory, on tensor cores or not.
 
 #ifndef CSC_SOLVERS_ENGINES_CUDA_BIND_TENSOR_H_
 #define CSC_SOLVERS_ENGINES_CUDA_BIND_TENSOR_H_
@@ -23,6 +23,13 @@ Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, co
                              const PackedFilters& filters, const float* packed,
                              const TensorTile& tile, const Epilogue& epilogue, ValueId result,
                              const Coefficient& coefficient, int64_t batch);
+
+// The same in float32, by filters packed for direct convolution, in the tile of
+// ChooseFloat32Tile.
+Launch BindTiledConvolution(const Operands& operands, const Instruction& i,
+                            const PackedFilters& filters, const float* packed,
+                            const TensorTile& tile, const Epilogue& epilogue, ValueId result,
+                            const Coefficient& coefficient, int64_t batch);
 
 // A filter gradient, for which WhyNoTensorGradient is null, but for the address of
 // its partial sums: one for each range and entry.

@@ -286,17 +286,25 @@ int64_t CudaExecutable::WorkspaceBytes() const {
 // As it runs at the batch reserved last.
 std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId result) const {
   const PackedFilters& filters = *plan_.FindFilters(i);
-  if (!filters.tensor) {
-    return ": direct convolution, float32" + NotReduced(WhyNotOnTensorCores(i));
+  const Shape& shape = program_.shape(result);
+  const int64_t batch = bound_.empty() ? 1 : bound_.back().batch;
+  const auto describe = [](const TensorTile& tile, int64_t channels) {
+    return fmt::format(
+        "{} blocks of {} channels x {} images x {} x {} pixels, {} warps (row {} of table {})",
+        tile.blocks, channels, tile.images, tile.size[0], tile.size[1], tile.rule->warps,
+        tile.rule - kTensorTable + 1, kTensorTableVersion);
+  };
+  if (filters.tensor) {
+    return fmt::format(
+        ": tensor cores, {}: {}", Name(plan_.arithmetic),
+        describe(ChooseTensorTile(tuning_.capability, tuning_.tensor_blocks, i.geometry, shape,
+                                  filters.padded_channels / filters.group, batch),
+                 filters.group));
   }
-  const TensorTile tile = ChooseTensorTile(
-      tuning_.capability, tuning_.tensor_blocks, i.geometry, program_.shape(result),
-      filters.padded_channels / filters.group, bound_.empty() ? 1 : bound_.back().batch);
-  return fmt::format(
-      ": tensor cores, {}: {} blocks of {} channels x {} images x {} x {} pixels, {} warps (row {} "
-      "of table {})",
-      Name(plan_.arithmetic), tile.blocks, filters.group, tile.images, tile.size[0], tile.size[1],
-      tile.rule->warps, tile.rule - kTensorTable + 1, kTensorTableVersion);
+  const auto tile = ChooseFloat32Tile(tuning_.capability, tuning_.tensor_blocks, i, shape, batch);
+  return (tile ? ": tiles in shared memory, float32: " + describe(*tile, 32)
+               : ": direct convolution, float32") +
+         NotReduced(WhyNotOnTensorCores(i));
 }
 
 std::string CudaExecutable::DescribeGradient(const Instruction& i) const {

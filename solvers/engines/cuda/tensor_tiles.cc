@@ -107,6 +107,19 @@ TensorTile ChooseTensorTile(int capability, double blocks_factor, const Geometry
   }
 }
 
+std::optional<TensorTile> ChooseFloat32Tile(int capability, double blocks_factor,
+                                            const Instruction& convolution, const Shape& result,
+                                            int64_t batch) {
+  // Half of a group's channels would be wasted otherwise, or no row covers it.
+  if (result.channels <= 16 || capability < 80) return std::nullopt;
+  if (WhyNotOnTensorCores(convolution) != nullptr) return std::nullopt;
+  const TensorTile tile = ChooseTensorTile(capability, blocks_factor, convolution.geometry, result,
+                                           Float32Groups(result.channels), batch);
+  // The kernel's 256 pixels; the table's smaller tiles are for tensor cores.
+  if (tile.rule->column_tiles != 8 || tile.rule->warps != 4) return std::nullopt;
+  return tile;
+}
+
 const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code) {
   const Geometry& g = gradient.geometry;
   if (g.kernel[0] * g.kernel[1] > kMaxGradientTaps) return "more than 9 taps";

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "solvers/geometry.h"
 #include "solvers/program/program.h"
@@ -55,6 +56,15 @@ struct TensorTile {
 // is taken `blocks_factor` times. Throws Error for a device that no row covers.
 TensorTile ChooseTensorTile(int capability, double blocks_factor, const Geometry& geometry,
                             const Shape& result, int64_t groups, int64_t batch);
+
+// Groups of 32 result channels of the float32 kernel in such tiles.
+inline int64_t Float32Groups(int64_t result_channels) { return (result_channels + 31) / 32; }
+
+// The tile of a convolution in float32; none where the direct kernel, which gives
+// the same bits, has more threads to offer or wastes less.
+std::optional<TensorTile> ChooseFloat32Tile(int capability, double blocks_factor,
+                                            const Instruction& convolution, const Shape& result,
+                                            int64_t batch);
 
 // The same for filter gradients, whose code has this shape.
 const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code);

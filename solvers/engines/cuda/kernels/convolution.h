@@ -64,7 +64,7 @@ struct ConvolutionKernel {
   static constexpr int kLanes = 32;
   // Source channels read at one tap before the next tap is: few enough that a
   // block's pixels stay in its cache until all taps have read them.
-  static constexpr int32_t kChunk = 8;
+  static constexpr int32_t kChunk = 16;
   static constexpr int32_t kOutside = -(1 << 30);
 
   ConvolutionArguments a;

@@ -14,6 +14,7 @@
 #include "solvers/engines/cuda/kernels/reductions.h"
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
 #include "solvers/engines/cuda/kernels/tensor_filter_gradient.h"
+#include "solvers/engines/cuda/kernels/tiled_convolution.h"
 
 namespace csc::cuda {
 
@@ -30,7 +31,7 @@ using Kernel = std::variant<
     TensorConvolutionKernel<Tf32, 2, 2, 4>, TensorConvolutionKernel<Tf32, 2, 8, 4>,
     TensorConvolutionKernel<Bfloat16, 1, 2, 4>, TensorConvolutionKernel<Bfloat16, 1, 8, 4>,
     TensorConvolutionKernel<Bfloat16, 2, 2, 4>, TensorConvolutionKernel<Bfloat16, 2, 8, 4>,
-    TensorFilterGradientKernel<9>>;
+    TensorFilterGradientKernel<9>, TiledConvolutionKernel>;
 
 struct Launch {
   Kernel kernel;

@@ -42,6 +42,7 @@ struct FragmentD {
 // 8 bits of exponent, 10 of fraction, in the upper bits of a float32.
 struct Tf32 {
   static constexpr int kPerWord = 1;
+  static constexpr bool kInOrder = false;
 
   // Rounded to nearest, ties away from zero.
   CSC_HOST_DEVICE static uint32_t Word(const float* values) {
@@ -81,6 +82,7 @@ struct Tf32 {
 // 8 bits of exponent, 7 of fraction; the first of two values in the lower half.
 struct Bfloat16 {
   static constexpr int kPerWord = 2;
+  static constexpr bool kInOrder = false;
 
   // Rounded to nearest, ties to even.
   CSC_HOST_DEVICE static uint32_t Word(const float* values) {

@@ -30,6 +30,7 @@ constexpr int kTensorWords = 2 * kMmaWords;
 // product's channels come first, so that a short chunk needs but one.
 template <typename Format>
 CSC_HOST_DEVICE constexpr uint32_t TensorChannel(uint32_t t, uint32_t i, uint32_t k) {
+  if (Format::kInOrder) return 4 * t + i;
   return ((i / 2) * kMmaWords + 2 * t + i % 2) * Format::kPerWord + k;
 }
 
@@ -114,32 +115,12 @@ struct TensorConvolutionArguments {
   }
 };
 
-// Of the third form of kernels: see host_device.h.
-template <typename FormatType, int kRowTileCount, int kColumnTileCount, int kWarpCount>
-struct TensorConvolutionKernel {
-  using Format = FormatType;
-  static constexpr int kRowTiles = kRowTileCount;        // of a warp, of 16 channels
-  static constexpr int kColumnTiles = kColumnTileCount;  // of a warp, of 8 pixels
+// What tiles of convolutions on and off tensor cores share.
+template <typename Format, int kWarpCount>
+struct ConvolutionTile {
   static constexpr int kWarps = kWarpCount;
   static constexpr int kThreads = kWarps * kWarpLanes;
-  // So many blocks' registers are to fit into a multiprocessor, so that some
-  // compute while others load.
-  static constexpr int kBlocksAtOnce = kColumnTiles > 4 ? 3 : 4;
-  static constexpr uint32_t kGroup = kRowTiles * kMmaRows;
-  static constexpr uint32_t kWarpPixels = kColumnTiles * kMmaColumns;
-  static constexpr uint32_t kPixels = kWarps * kWarpPixels;
   static constexpr uint32_t kChunk = kTensorWords * Format::kPerWord;
-  static constexpr uint32_t kFilterWords = 2 * kRowTiles * kWarpLanes * 4;  // of a tap
-
-  struct Registers {
-    PerLane<FragmentD> sums[kRowTiles][kColumnTiles];
-    // Of each column tile, the position that its pixel g reads at the first tap:
-    // two to a register, of which there are just enough.
-    PerLane<uint32_t> positions[kColumnTiles / 2];
-  };
-  struct Filters {
-    PerLane<FragmentA> products[2][kRowTiles];
-  };
 
   TensorConvolutionArguments a;
 
@@ -162,19 +143,6 @@ struct TensorConvolutionKernel {
     return p;
   }
 
-  CSC_HOST_DEVICE void Begin(uint32_t, uint32_t warp, Registers* registers) const {
-    CSC_UNROLL
-    for (int j = 0; j < kColumnTiles; ++j) {
-      ForEachLane([&](uint32_t lane) {
-        const uint32_t position = FirstPosition(warp * kWarpPixels + j * kMmaColumns + lane / 4);
-        uint32_t& pair = registers->positions[j / 2][lane];
-        pair = j % 2 == 0 ? position : pair | position << 16;
-        CSC_UNROLL
-        for (int m = 0; m < kRowTiles; ++m) registers->sums[m][j][lane] = {{0, 0, 0, 0}};
-      });
-    }
-  }
-
   // Less than 2^16, as shared memory is. A pixel past the tile's last may read any.
   CSC_HOST_DEVICE uint32_t FirstPosition(uint32_t pixel) const {
     if (pixel >= a.TilePixels()) return 0;
@@ -182,6 +150,18 @@ struct TensorConvolutionKernel {
     const uint32_t image = a.tile_size[0].Split(a.tile_size[1].Split(pixel, &column), &row);
     return (image * a.halo[0].value() + row * a.strides[0]) * a.halo[1].value() +
            column * a.strides[1];
+  }
+
+  // The image and place in a plane of a pixel of the tile; false for none.
+  CSC_HOST_DEVICE bool FindPixel(const Place& p, uint32_t pixel, uint32_t* image,
+                                 uint32_t* inside) const {
+    uint32_t row, column;
+    *image = p.image + a.tile_size[0].Split(a.tile_size[1].Split(pixel, &column), &row);
+    row += p.row;
+    column += p.column;
+    *inside = row * a.result_size[1] + column;
+    return pixel < a.TilePixels() && *image < a.batch && row < a.result_size[0] &&
+           column < a.result_size[1];
   }
 
   CSC_HOST_DEVICE void Load(uint32_t block, uint32_t warp, uint32_t round, uint32_t* shared) const {
@@ -223,6 +203,48 @@ struct TensorConvolutionKernel {
       WriteWords(words, shared + TensorQuad(position, t) * 4);
     }
   }
+};
+
+// Of the third form of kernels: see host_device.h.
+template <typename FormatType, int kRowTileCount, int kColumnTileCount, int kWarpCount>
+struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
+  using Format = FormatType;
+  using Tile = ConvolutionTile<Format, kWarpCount>;
+  using Tile::a, Tile::kWarps, Tile::kThreads, Tile::kChunk;
+  using Place = typename Tile::Place;
+  static constexpr int kRowTiles = kRowTileCount;        // of a warp, of 16 channels
+  static constexpr int kColumnTiles = kColumnTileCount;  // of a warp, of 8 pixels
+  // So many blocks' registers are to fit into a multiprocessor, so that some
+  // compute while others load.
+  static constexpr int kBlocksAtOnce = kColumnTiles > 4 ? 3 : 4;
+  static constexpr uint32_t kGroup = kRowTiles * kMmaRows;
+  static constexpr uint32_t kWarpPixels = kColumnTiles * kMmaColumns;
+  static constexpr uint32_t kPixels = kWarps * kWarpPixels;
+  static constexpr uint32_t kFilterWords = 2 * kRowTiles * kWarpLanes * 4;  // of a tap
+
+  struct Registers {
+    PerLane<FragmentD> sums[kRowTiles][kColumnTiles];
+    // Of each column tile, the position that its pixel g reads at the first tap:
+    // two to a register, of which there are just enough.
+    PerLane<uint32_t> positions[kColumnTiles / 2];
+  };
+  struct Filters {
+    PerLane<FragmentA> products[2][kRowTiles];
+  };
+
+  CSC_HOST_DEVICE void Begin(uint32_t, uint32_t warp, Registers* registers) const {
+    CSC_UNROLL
+    for (int j = 0; j < kColumnTiles; ++j) {
+      ForEachLane([&](uint32_t lane) {
+        const uint32_t position =
+            this->FirstPosition(warp * kWarpPixels + j * kMmaColumns + lane / 4);
+        uint32_t& pair = registers->positions[j / 2][lane];
+        pair = j % 2 == 0 ? position : pair | position << 16;
+        CSC_UNROLL
+        for (int m = 0; m < kRowTiles; ++m) registers->sums[m][j][lane] = {{0, 0, 0, 0}};
+      });
+    }
+  }
 
   CSC_HOST_DEVICE void ReadFilters(const uint32_t* from, Filters* filters) const {
     CSC_UNROLL
@@ -242,7 +264,7 @@ struct TensorConvolutionKernel {
     if (warp * kWarpPixels >= a.TilePixels()) return;
     const bool both = round * kChunk + kChunk / 2 < a.source_channels;
     const uint32_t* from =
-        a.filters + (PlaceOf(block).group * Chunks() + round) * a.taps * kFilterWords;
+        a.filters + (this->PlaceOf(block).group * this->Chunks() + round) * a.taps * kFilterWords;
     Filters next;
     ReadFilters(from, &next);
     uint32_t offset = 0, column = 0;
@@ -287,7 +309,7 @@ struct TensorConvolutionKernel {
   }
 
   CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
-    const Place p = PlaceOf(block);
+    const Place p = this->PlaceOf(block);
     const float scale = a.coefficient.value() * a.scale.value();
     const uint32_t plane = a.result_size[0] * a.result_size[1];
     CSC_UNROLL
@@ -297,23 +319,15 @@ struct TensorConvolutionKernel {
         for (int column_of_pair = 0; column_of_pair < 2; ++column_of_pair) {
           const uint32_t pixel =
               warp * kWarpPixels + j * kMmaColumns + lane % 4 * 2 + column_of_pair;
-          uint32_t row, column;
-          const uint32_t image =
-              p.image + a.tile_size[0].Split(a.tile_size[1].Split(pixel, &column), &row);
-          row += p.row;
-          column += p.column;
-          if (pixel >= a.TilePixels() || image >= a.batch || row >= a.result_size[0] ||
-              column >= a.result_size[1]) {
-            continue;
-          }
+          uint32_t image, inside;
+          if (!this->FindPixel(p, pixel, &image, &inside)) continue;
           CSC_UNROLL
           for (int m = 0; m < kRowTiles; ++m) {
             CSC_UNROLL
             for (int half = 0; half < 2; ++half) {
               const uint32_t channel = p.group * kGroup + m * kMmaRows + lane / 4 + half * 8;
               if (channel >= a.result_channels) continue;
-              const uint32_t element =
-                  (image * a.result_channels + channel) * plane + row * a.result_size[1] + column;
+              const uint32_t element = (image * a.result_channels + channel) * plane + inside;
               const float sum = registers.sums[m][j][lane].values[half * 2 + column_of_pair];
               a.result[element] = a.epilogue.Apply(scale * sum, element, channel);
             }

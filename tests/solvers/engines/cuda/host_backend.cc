@@ -186,6 +186,7 @@ cuda::Tuning SmallTuning() {
   tuning.sum_range = 37;
   tuning.gradient_blocks = 64;
   tuning.gradient_range = 29;
+  tuning.tensor_blocks = 0;
   return tuning;
 }
 

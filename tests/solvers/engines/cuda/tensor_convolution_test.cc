@@ -285,6 +285,35 @@ TEST(Float32, NeverRunsOnTensorCores) {
   EXPECT_THAT(executable->Describe(), Not(HasSubstr("tensor")));
 }
 
+TEST(Float32, IsExactInTilesAndHasTheBitsOfDirectConvolution) {
+  int tiled = 0;
+  ForEachSeed(300, [&](Random* random) {
+    Convolution c = RandomWideConvolution(random);
+    if (random->Chance(0.5)) c.filters = random->Int(17, 70);
+    const Program program = BothDirections(random, c);
+    Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -2, 2),
+                           random->Int(1, 11));
+    for (auto& input : work.inputs) {
+      input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
+    }
+    HostDevice device;
+    device.capability = random->Pick({80, 86, 89, 90, 100, 120});
+    const auto executable = MakeHostCudaEngine(LargeTiles(), &device)->Prepare(program, {});
+    executable->SetParameters(work.parameters.data());
+    const Results exact = RunPrepared(executable.get(), program, work);
+    const auto expected = RunInDouble(program, work);
+    for (size_t i = 0; i < expected.outputs.size(); ++i) {
+      EXPECT_TRUE(Equal(exact.outputs[i], expected.outputs[i])) << "output " << i;
+    }
+    if (executable->Describe().find("tiles in shared memory") != std::string::npos) ++tiled;
+
+    work = RandomWork(random, program, random->Reals(program.parameter_size(), -1, 1), work.batch);
+    ExpectSameBits(RunOn(*MakeHostCudaEngine(LargeTiles(), &device), program, work, {}),
+                   RunOn(*MakeHostCudaEngine(SmallTiles(), &device), program, work, {}));
+  });
+  EXPECT_GE(tiled, 100);
+}
+
 TEST(TensorTile, NeedsADeviceThatHasTensorCores) {
   HostDevice device;
   device.capability = 75;
