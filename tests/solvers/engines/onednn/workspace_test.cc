@@ -1,0 +1,54 @@
+// What the engine holds for the paper's largest dense network, MSD-CSC of 12
+// layers, unfolded twice.
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "solvers/engines/registry.h"
+#include "training/models/training_program.h"
+
+namespace csc::test {
+namespace {
+
+constexpr double kMegabyte = 1e6;
+constexpr int kMostImagesATile = 8;
+
+TrainingProgram DenseNetwork(const std::string& normalisation) {
+  ModelOptions options;
+  options.model = "msd_csc";
+  options.depth = 12;
+  options.width = 32;
+  options.unfolding = 2;
+  options.algorithm = "fista";
+  options.normalisation = normalisation;
+  return BuildTrainingProgram(MakeModel(options, {3, 32, 32}, 10));
+}
+
+double MegabytesFor(Executable* executable, int64_t batch, int workers) {
+  executable->Reserve(batch, workers);
+  return static_cast<double>(executable->WorkspaceBytes()) / kMegabyte;
+}
+
+TEST(Workspace, OfANormalisedTrainingStepKeepsNoNormalisedValues) {
+  const auto step = FindEngine("onednn").Prepare(DenseNetwork("batch").program);
+  const double some = MegabytesFor(step.get(), 16, 1);
+  // 23.1 where normalised values and codes are kept.
+  EXPECT_LE((MegabytesFor(step.get(), 32, 1) - some) / 16, 12.0);
+}
+
+TEST(Workspace, OfABareTrainingStepGrowsWithThreadsAndHardlyWithImages) {
+  const auto step = FindEngine("onednn").Prepare(DenseNetwork("none").program);
+  const double some = MegabytesFor(step.get(), 64, 1);
+  EXPECT_LE((MegabytesFor(step.get(), 128, 1) - some) / 64, 0.5);
+}
+
+TEST(Workspace, OfInferenceGrowsWithThreadsAlone) {
+  const auto forward = FindEngine("onednn").Prepare(DenseNetwork("none").forward);
+  const double one = MegabytesFor(forward.get(), 128, 1);
+  EXPECT_LE((MegabytesFor(forward.get(), 128, 2) - one) / kMostImagesATile, 1.5);
+  EXPECT_LE(MegabytesFor(forward.get(), 256, 2) - MegabytesFor(forward.get(), 128, 2), 0.1);
+}
+
+}  // namespace
+}  // namespace csc::test
