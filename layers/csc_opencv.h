@@ -48,7 +48,7 @@ CSC_OPENCV_API int csc_register_layers(void);
 
 // Chooses the engine of every layer from now on, those of networks read
 // before included; "" or null goes back to the default: the environment
-// variable CSC_ENGINE, else the best engine present. Returns 0; for an unknown
+// variable CSC_ENGINE, else "onednn". Returns 0; for an unknown
 // or absent engine -1, with the reason in csc_last_error() and the choice
 // unchanged.
 CSC_OPENCV_API int csc_set_engine(const char* name);

@@ -21,7 +21,7 @@ void SetEngine(const std::string& name);
 // cheaply whether it was prepared for another engine.
 int64_t EngineChoiceVersion();
 
-// The engine chosen: by SetEngine, else by CSC_ENGINE, else the best present.
+// The engine chosen: by SetEngine, else by CSC_ENGINE, else "onednn".
 // Throws Error, never falls back.
 const Engine& ChosenEngine();
 

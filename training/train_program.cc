@@ -119,6 +119,7 @@ Json ResultOf(const TrainCommand& command, const Trainer& trainer, const std::st
                  {"epochs", static_cast<int64_t>(trainer.history().size())},
                  {"parameters", trainer.model().trainable_parameters()},
                  {"engine", engine},
+                 {"arithmetic", Name(ChosenOptions().arithmetic)},
                  {"model", trainer.options().model.model},
                  {"data", trainer.options().data},
                  {"seed", trainer.options().seed},
@@ -151,6 +152,7 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   Require(std::filesystem::is_directory(command->out), "{}: cannot be made into a folder: {}",
           command->out, error.message());
   CatchInterrupts();
+  const bool finished = trainer.Finished();
   const Clock::time_point begin = Clock::now();
   const bool done = RunTraining(
       {command->out, command->checkpoint_steps, [] { return interrupted != 0; }, command->text},
@@ -167,9 +169,15 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   if (start.options.model.normalisation == "none") warn("after training");
   if (!reports) return 0;
   WriteModels(command->out, trainer, data);
+  const std::string result_path = command->out + "/result.json";
+  if (finished && std::filesystem::exists(result_path)) {
+    progress.Note(fmt::format("{} had finished already; its result is kept", command->out));
+    fmt::print("{}", ReadFile(result_path));
+    return 0;
+  }
   const Json result =
       ResultOf(*command, trainer, engine.name(), progress.ImagesPerSecond(), seconds);
-  WriteFile(command->out + "/result.json", result.dump() + "\n");
+  WriteFile(result_path, result.dump() + "\n");
   fmt::print("{}\n", result.dump());
   return 0;
 }

@@ -178,7 +178,7 @@ const std::vector<Entry>& Entries() {
       {{"unfolding", "one network, 0 to 8 steps after the first", true}, Unfolding},
       {{"depth", "MSD-CSC of 3 to 12 layers, ResNet and Res-CSC of 20 to 110", false}, Depth},
       {{"all", "all of the above; takes an hour or more", true}, All},
-      {{"smoke", "every model, tiny, in seconds: says nothing of speed", false}, Smoke},
+      {{"smoke", "every model, tiny, in a minute or two: says nothing of speed", false}, Smoke},
   };
   return *entries;
 }

@@ -3,15 +3,20 @@
 
     classify.py PLUGIN MODEL WIDTHxHEIGHTxCHANNELS PICTURE...
 
-PLUGIN is bazel-bin/layers/libcsc_opencv.so; labels.txt is read from beside MODEL. Needs Debian's python3-opencv: wheels
-from PyPI are linked statically and cannot take a plugin (they run model_portable.onnx without one).
+PLUGIN is bazel-bin/layers/libcsc_opencv.so; X.labels.txt for a MODEL X.onnx, or else labels.txt, is read from beside it.
+Needs Debian's python3-opencv: wheels from PyPI are linked statically and cannot take a plugin (they run
+model_portable.onnx without one).
 """
 import ctypes, os, sys
 import cv2, numpy
 
+if len(sys.argv) < 5:
+    sys.exit(__doc__)
 plugin, model, size, *pictures = sys.argv[1:]
 width, height, channels = map(int, size.split("x"))
-labels = open(os.path.join(os.path.dirname(model), "labels.txt")).read().split("\n")
+own = os.path.splitext(model)[0] + ".labels.txt"  # several models may share a folder
+labels_path = own if os.path.exists(own) else os.path.join(os.path.dirname(model), "labels.txt")
+labels = open(labels_path).read().split("\n")
 ctypes.CDLL(os.path.realpath(plugin))  # registers the csc layers, so before the model is read
 net = cv2.dnn.readNetFromONNX(model)
 for picture in pictures:

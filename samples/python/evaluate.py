@@ -6,9 +6,13 @@
 import ctypes, glob, json, os, sys
 import cv2
 
+if len(sys.argv) < 5:
+    sys.exit(__doc__)
 plugin, model, size, folder = sys.argv[1:]
 width, height, channels = map(int, size.split("x"))
-labels = open(os.path.join(os.path.dirname(model), "labels.txt")).read().split("\n")
+own = os.path.splitext(model)[0] + ".labels.txt"  # several models may share a folder
+labels_path = own if os.path.exists(own) else os.path.join(os.path.dirname(model), "labels.txt")
+labels = open(labels_path).read().split("\n")
 ctypes.CDLL(os.path.realpath(plugin))  # registers the csc layers, so before the model is read
 net = cv2.dnn.readNetFromONNX(model)
 paths = sorted(glob.glob(os.path.join(folder, "*", "*")))

@@ -2,7 +2,8 @@
 # The trained models of the repository do what their table says.
 set -euo pipefail
 evaluate=$(realpath "$1") classify=$(realpath "$2") digits=$(realpath "$3") cifar10=$(realpath "$4")
-readme=$(realpath "$5") picture=$(realpath "$6")
+readme=$(realpath "$5") picture=$(realpath "$6") plugin=$(realpath "$7") python=$(realpath "$8")
+labels=$(realpath "${4%.onnx}.labels.txt")
 cd "$TEST_TMPDIR"
 fail() { echo "$*" >&2; exit 1; }
 # expect MODEL DATA: the accuracy in the table's row of the model, in percent.
@@ -19,6 +20,13 @@ expect "$digits" digits
 for label in airplane automobile bird cat deer dog frog horse ship truck; do
   grep -q "$label" answer || { cat answer; fail "$label is not among the answers"; }
 done
+# The same answer from Python, with the names of the classes. (realpath has left the runfiles; both files side by side again.)
+cp "$cifar10" "$labels" .
+if /usr/bin/python3 -c 'import cv2' 2>/dev/null; then
+  /usr/bin/python3 "$python" "$plugin" cifar10.onnx 32x32x3 "$picture" 2>/dev/null > python-answer
+  best=$(sed 's/.*: \([a-z]*\) .*/\1/' python-answer)
+  head -n 2 answer | grep -q "$best" || { cat answer python-answer; fail "Python answers otherwise"; }
+fi
 if [ -n "${CSC_CIFAR10_JPEG:-}" ]; then
   expect "$cifar10" "folder:$CSC_CIFAR10_JPEG"
 else

@@ -45,12 +45,18 @@ LoadedEngine Load() {
     break;
   }
   if (found.empty()) {
-    return {nullptr, fmt::format("library not built or not found: {}", Candidates()[0])};
+    return {nullptr,
+            fmt::format(
+                "library not built (bazel build //solvers/engines/cuda:csc_cuda) or not found: {}",
+                Candidates()[0])};
   }
   // Never closed: the engine and the GPU's context live in it.
   void* library = dlopen(found.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) {
-    return {nullptr, fmt::format("library not built or not found: {}", dlerror())};
+    return {nullptr,
+            fmt::format(
+                "library not built (bazel build //solvers/engines/cuda:csc_cuda) or not found: {}",
+                dlerror())};
   }
   auto* open = reinterpret_cast<OpenFunction*>(dlsym(library, kOpenName));
   if (open == nullptr) {

@@ -36,9 +36,10 @@ class OneDnnEngine : public Engine {
 
   std::unique_ptr<Executable> Prepare(const Program& program,
                                       const PrepareOptions& options) const override {
-    if (options.arithmetic != Arithmetic::kBfloat16) {
-      RequireFloat32(name_, options);
-    } else if (!HasBf16()) {
+    if (options.arithmetic == Arithmetic::kTf32) {
+      throw EngineDeclined("arithmetic is \"tf32\": \"direct\", \"float32\" or \"bf16\" expected");
+    }
+    if (options.arithmetic == Arithmetic::kBfloat16 && !HasBf16()) {
       throw EngineDeclined(
           "arithmetic \"bf16\" on engine \"onednn\": this processor, or the instruction set that "
           "oneDNN is limited to, has no bfloat16 products (AVX512_BF16)");
