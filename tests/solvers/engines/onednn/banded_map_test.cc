@@ -92,11 +92,13 @@ TEST(BandedMap, IsExactWhereDirect) {
 }
 
 TEST(BandedMap, GivesAnImageTheSameBitsInAnyBatch) {
-  ForEachSeed(kShapes / 10, [&](Random* random) {
+  int compared = 0;
+  const int seeds = ForEachSeed(kShapes / 2, [&](Random* random) {
     Case c = MakeCase(random, false);
     const auto executable = FindEngine("onednn").Prepare(c.program, {Arithmetic::kFloat32});
     const std::string text = executable->Describe();
     if (text.find("jit") != std::string::npos) return;  // oneDNN promises no such thing
+    ++compared;
     executable->SetParameters(c.work.parameters.data());
     const Results all = RunPrepared(executable.get(), c.program, c.work);
     Work last = c.work;
@@ -109,6 +111,7 @@ TEST(BandedMap, GivesAnImageTheSameBitsInAnyBatch) {
       EXPECT_EQ(one.outputs[k], std::vector<float>(many.end() - one.outputs[k].size(), many.end()));
     }
   });
+  EXPECT_GE(compared, seeds / 20);
 }
 
 }  // namespace
