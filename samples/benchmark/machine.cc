@@ -24,8 +24,8 @@ double SecondsSince(Clock::time_point start) {
 }
 
 // Calls work(thread) on `threads` threads at once, again and again, and
-// returns the shortest time in which all of them were done.
-double BestTime(int threads, double seconds, const std::function<void(int)>& work) {
+// returns the times in which all of them were done, the shortest first.
+std::vector<double> Times(int threads, double seconds, const std::function<void(int)>& work) {
   std::atomic<int> ready{0};
   std::atomic<int> done{0};
   std::atomic<int64_t> round{0};
@@ -44,7 +44,7 @@ double BestTime(int threads, double seconds, const std::function<void(int)>& wor
     });
   }
   while (ready < threads - 1) std::this_thread::yield();
-  double best = 1e30;
+  std::vector<double> times;
   const auto start = Clock::now();
   do {
     done = 0;
@@ -52,11 +52,12 @@ double BestTime(int threads, double seconds, const std::function<void(int)>& wor
     ++round;
     work(0);
     while (done < threads - 1) std::this_thread::yield();
-    best = std::min(best, SecondsSince(begin));
+    times.push_back(SecondsSince(begin));
   } while (SecondsSince(start) < seconds);
   stop = true;
   for (std::thread& worker : workers) worker.join();
-  return best;
+  std::sort(times.begin(), times.end());
+  return times;
 }
 
 // Enough independent sums to hide the latency of a fused multiply-add (4 to 6
@@ -157,15 +158,17 @@ Kernel BestKernel() {
   return {"scalar", FmaScalar, 2.0 * kSums * kSteps};
 }
 
-double PeakOf(const Kernel& kernel, int threads, double seconds) {
+// Operations a second in each window, the most first.
+std::vector<double> RatesOf(const Kernel& kernel, int threads, double seconds) {
   std::vector<float> sinks(threads);
-  const double time = BestTime(threads, seconds, [&](int thread) {
+  std::vector<double> rates = Times(threads, seconds, [&](int thread) {
     // A seed that the compiler cannot know keeps it from computing ahead.
     volatile float seed = 1e-6f * (thread + 1);
     volatile float sink = kernel.run(seed);
     sinks[thread] = sink;
   });
-  return kernel.flops * threads / time;
+  for (double& rate : rates) rate = kernel.flops * threads / rate;
+  return rates;
 }
 
 }  // namespace
@@ -183,12 +186,20 @@ std::string ProcessorName() {
 
 std::string VectorInstructions() { return BestKernel().name; }
 
-double PeakFlops(int threads, double seconds) { return PeakOf(BestKernel(), threads, seconds); }
+double PeakFlops(int threads, double seconds) {
+  return RatesOf(BestKernel(), threads, seconds).front();
+}
+
+double PresentFlops(int threads, double seconds) {
+  const std::vector<double> rates = RatesOf(BestKernel(), threads, seconds);
+  return rates[rates.size() / 2];
+}
 
 double PeakBfloat16Flops(int threads, double seconds) {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512bf16")) {
-    return PeakOf({"AVX512_BF16", DotAvx512Bf16, 2.0 * 32 * kSums * kSteps}, threads, seconds);
+    const Kernel kernel = {"AVX512_BF16", DotAvx512Bf16, 2.0 * 32 * kSums * kSteps};
+    return RatesOf(kernel, threads, seconds).front();
   }
 #endif
   return 0;
@@ -198,13 +209,13 @@ double MemoryBandwidth(int threads, double seconds) {
   constexpr int64_t kFloats = int64_t{1} << 24;  // 64 MiB an array
   const int64_t own = kFloats / threads;
   std::vector<float> a(kFloats), b(kFloats, 1.f), c(kFloats, 2.f);
-  const double time = BestTime(threads, seconds, [&](int thread) {
+  const std::vector<double> times = Times(threads, seconds, [&](int thread) {
     float* dst = a.data() + thread * own;
     const float* src1 = b.data() + thread * own;
     const float* src2 = c.data() + thread * own;
     for (int64_t i = 0; i < own; ++i) dst[i] = src1[i] + 3.f * src2[i];
   });
-  return 3.0 * sizeof(float) * own * threads / time;
+  return 3.0 * sizeof(float) * own * threads / times.front();
 }
 
 }  // namespace csc

@@ -21,6 +21,10 @@ std::string VectorInstructions();
 // of several windows of a few milliseconds, all together about `seconds`.
 double PeakFlops(int threads, double seconds);
 
+// The same, but the median of the windows: what the threads have just now, other
+// tenants of the processor included.
+double PresentFlops(int threads, double seconds);
+
 // Likewise of dot products of bfloat16 pairs summed in float32 (AVX512_BF16); 0
 // where the processor has none. Tile instructions (AMX) are not counted.
 double PeakBfloat16Flops(int threads, double seconds);

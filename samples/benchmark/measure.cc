@@ -16,6 +16,8 @@ namespace {
 constexpr double kShortestRun = 1e-4;
 constexpr int kLeastRuns = 3;
 constexpr int kMostRuns = 10000;
+// Between looks at the yardstick, short beside the moods of a shared machine.
+constexpr int kMostSlices = 8;
 
 // Keeps the seconds of every repetition instead of printing them.
 class Collector : public benchmark::BenchmarkReporter {
@@ -31,18 +33,13 @@ class Collector : public benchmark::BenchmarkReporter {
   std::vector<double> seconds;
 };
 
-}  // namespace
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.at(values.size() / 2);
+}
 
-Timing Measure(double seconds, const std::function<void()>& work) {
-  using Clock = std::chrono::steady_clock;
-  const auto start = Clock::now();
-  work();
-  // The first call also warms up, so this is too long rather than too short.
-  const double once = std::chrono::duration<double>(Clock::now() - start).count();
-  const int iterations = static_cast<int>(std::ceil(kShortestRun / std::max(once, 1e-7)));
-  const double wanted = std::ceil(seconds / (once * iterations));
-  const int repetitions = static_cast<int>(std::clamp<double>(wanted, kLeastRuns, kMostRuns));
-
+// The seconds of each of `repetitions` times `iterations` calls.
+std::vector<double> Time(int repetitions, int iterations, const std::function<void()>& work) {
   std::exception_ptr error;
   benchmark::RegisterBenchmark("work",
                                [&](benchmark::State& state) {
@@ -61,10 +58,34 @@ Timing Measure(double seconds, const std::function<void()>& work) {
   benchmark::RunSpecifiedBenchmarks(&collector, "all");
   benchmark::ClearRegisteredBenchmarks();
   if (error != nullptr) std::rethrow_exception(error);
+  return collector.seconds;
+}
 
-  std::vector<double>& times = collector.seconds;
-  std::sort(times.begin(), times.end());
-  return {times.at(times.size() / 2), times.at(0), static_cast<int>(times.size())};
+}  // namespace
+
+Timing Measure(double seconds, const std::function<void()>& work,
+               const std::function<double()>& beside) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  work();
+  // The first call also warms up, so this is too long rather than too short.
+  const double once = std::chrono::duration<double>(Clock::now() - start).count();
+  const int iterations = static_cast<int>(std::ceil(kShortestRun / std::max(once, 1e-7)));
+  const double wanted = std::ceil(seconds / (once * iterations));
+  const int repetitions = static_cast<int>(std::clamp<double>(wanted, kLeastRuns, kMostRuns));
+
+  const int slices = beside ? std::min(kMostSlices, repetitions) : 1;
+  std::vector<double> times, yardsticks;
+  for (int slice = 0; slice < slices; ++slice) {
+    if (beside) yardsticks.push_back(beside());
+    const int begin = repetitions * slice / slices;
+    const int end = repetitions * (slice + 1) / slices;
+    const std::vector<double> some = Time(end - begin, iterations, work);
+    times.insert(times.end(), some.begin(), some.end());
+  }
+  if (beside) yardsticks.push_back(beside());
+  return {Median(times), *std::min_element(times.begin(), times.end()),
+          static_cast<int>(times.size()), beside ? Median(yardsticks) : 0};
 }
 
 }  // namespace csc

@@ -11,11 +11,15 @@ struct Timing {
   double median_seconds = 0;
   double best_seconds = 0;
   int runs = 0;
+  double beside = 0;  // median of what `beside` returned; 0 without it
 };
 
 // Calls `work` once unmeasured, then at least three times and about as often as
 // fits into `seconds`. What `work` throws ends the measurement and is thrown on.
-Timing Measure(double seconds, const std::function<void()>& work);
+// `beside`, if given, is called before, after and a few times in between: a
+// yardstick that sees the same frequencies and the same other tenants.
+Timing Measure(double seconds, const std::function<void()>& work,
+               const std::function<double()>& beside = nullptr);
 
 }  // namespace csc
 

@@ -21,10 +21,12 @@ std::string Row(const Report& report, const Result& r) {
     return fmt::format("{:<30}{:<36}{:>6}  not measured: {}\n", RunnerText(r.runner), r.runner.form,
                        r.batch, r.declined);
   }
-  std::string row =
-      fmt::format("{:<30}{:<36}{:>6}{:>11.3f}{:>11.3f}{:>10.1f}{:>8.1f}%{:>6}",
-                  RunnerText(r.runner), r.runner.form, r.batch, r.ImageMs(), r.BestImageMs(),
-                  1e-9 * r.Rate(), 100 * r.Rate() / report.peak, r.timing.runs);
+  std::string row = fmt::format(
+      "{:<30}{:<36}{:>6}{:>11.3f}{:>11.3f}{:>10.1f}{:>8.1f}%{:>9}{:>6}", RunnerText(r.runner),
+      r.runner.form, r.batch, r.ImageMs(), r.BestImageMs(), 1e-9 * r.Rate(),
+      100 * r.Rate() / report.peak,
+      r.timing.beside > 0 ? fmt::format("{:.1f}%", 100 * r.Rate() / r.timing.beside) : "",
+      r.timing.runs);
   const Result* rival = r.runner.rival ? nullptr : BestRival(report.results, r);
   row += rival == nullptr ? fmt::format("{:>8}", "")
                           : fmt::format("{:>7.2f}x", rival->ImageMs() / r.ImageMs());
@@ -48,9 +50,10 @@ bool Shown(const Report& report, const Result& r) {
 std::string WorkTable(const Report& report, const Result& first) {
   std::string text = fmt::format("{}, {}, {} x {}: {:.3f} GFLOP an image\n", first.network,
                                  Name(first.phase), first.side, first.side, 1e-9 * first.flops);
-  text += fmt::format("{:<30}{:<36}{:>6}{:>11}{:>11}{:>10}{:>9}{:>6}{:>8}{:>10}{:>9}{:>9}{:>9}\n",
-                      "program, arithmetic", "form", "batch", "ms/image", "best", "GFLOP/s",
-                      "of peak", "runs", "rival", "MB used", "fixed", "/thread", "/image");
+  text +=
+      fmt::format("{:<30}{:<36}{:>6}{:>11}{:>11}{:>10}{:>9}{:>9}{:>6}{:>8}{:>10}{:>9}{:>9}{:>9}\n",
+                  "program, arithmetic", "form", "batch", "ms/image", "best", "GFLOP/s", "of peak",
+                  "then", "runs", "rival", "MB used", "fixed", "/thread", "/image");
   for (const Result& r : report.results) {
     if (r.SameWork(first) && Shown(report, r)) text += Row(report, r);
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <stdexcept>
+#include <string>
 
 namespace csc {
 namespace {
@@ -18,6 +19,20 @@ TEST(Measure, RunsAtLeastThreeTimesAfterOneThatDoesNotCount) {
   EXPECT_GE(calls, timing.runs + 1);
   EXPECT_GT(timing.best_seconds, 0);
   EXPECT_LE(timing.best_seconds, timing.median_seconds);
+}
+
+TEST(Measure, LooksAtTheYardstickBeforeBetweenAndAfter) {
+  std::string order;
+  double yardstick = 0;
+  const Timing timing = Measure(
+      1e-9, [&] { order += order.empty() || order.back() != 'w' ? "w" : ""; },
+      [&] {
+        order += 'b';
+        return ++yardstick;
+      });
+  EXPECT_EQ(order, "wbwbwbwb");
+  EXPECT_EQ(timing.beside, 3);  // of 1, 2, 3, 4
+  EXPECT_EQ(Measure(1e-9, [] {}).beside, 0);
 }
 
 TEST(Measure, ThrowsOnWhatTheWorkThrows) {
