@@ -2,10 +2,12 @@
 //
 // One parallel region covers an image. Each unit is split into parts that the
 // workers claim one by one; whoever finds nothing left to claim waits until the
-// unit is done, spinning briefly and then yielding, so that a busy machine slows
-// it down in proportion and no more. A worker that never comes is not missed:
-// the others claim its parts.
+// unit is done, spinning briefly and then sleeping. Beside busy programs, a worker
+// that waits for one whose turn it is not keeps its own turn by sleeping; spinning
+// and yielding spend it. A worker that never comes is not missed: the others claim
+// its parts.
 
+#include <chrono>
 #include <thread>
 
 #include "solvers/engines/onednn/executable.h"
@@ -15,10 +17,11 @@ namespace csc::onednn {
 
 namespace {
 
-constexpr int kSpins = 2000;  // some microseconds, the length of a short unit
+constexpr int kSpins = 2000;                    // some 100 microseconds, the length of a unit
+constexpr std::chrono::microseconds kSleep{1};  // the system makes it some 50
 
 void Pause(int spins) {
-  if (spins >= kSpins) return std::this_thread::yield();
+  if (spins >= kSpins) return std::this_thread::sleep_for(kSleep);
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #endif
