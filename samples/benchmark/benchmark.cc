@@ -80,7 +80,8 @@ std::vector<std::unique_ptr<Rival>> StartRivals(const Options& options,
 }
 
 RunOptions RunOptionsOf(const Options& options, Executor* executor, const std::string& scratch) {
-  RunOptions run = {options.paths, options.seconds, options.threads, executor, scratch};
+  RunOptions run = {options.paths, options.seconds, options.threads,
+                    executor,      scratch,         options.times};
   if (run.paths.empty()) {
     run.paths = {kEnginePath};
     if (options.suite == "quick" || options.suite == "smoke") {
@@ -187,6 +188,7 @@ int main(int argc, char** argv) {
       "  benchmark --suite training --json training.json\n"
       "  benchmark --suite batch --arithmetic direct,float32,bf16 --pictures pictures\n"
       "  benchmark --compare pytorch,onnxruntime,opencv --python VENV/bin/python3\n"
+      "  benchmark --batch 1,128 --path engine --times\n"
       "  benchmark --batch 1 --neighbours 2");
   csc::AddOptions(&app, &options);
   return csc::RunProgram(&app, argc, argv, [&] { return csc::Run(app, options, argv[0]); });

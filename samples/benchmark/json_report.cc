@@ -22,6 +22,13 @@ Json ToJson(const Workspace& workspace) {
           {"per_image", workspace.per_image}};
 }
 
+Json ToJson(const Times& times) {
+  return {{"total", times.total},         {"maps", times.maps},
+          {"gradients", times.gradients}, {"elementwise", times.elementwise},
+          {"layout", times.layout},       {"other", times.other},
+          {"rest", times.rest()}};
+}
+
 Json ToJson(const Report& report, const Result& r) {
   Json json = {{"network", r.network},
                {"phase", Name(r.phase)},
@@ -44,6 +51,7 @@ Json ToJson(const Report& report, const Result& r) {
            {"share_of_peak_then", r.timing.beside > 0 ? Json(r.Rate() / r.timing.beside) : Json()},
            {"runs", r.timing.runs}});
   if (r.workspace.total > 0) json["workspace_bytes"] = ToJson(r.workspace);
+  if (r.times) json["worker_seconds_per_image"] = ToJson(*r.times);
   const Result* rival = r.runner.rival ? nullptr : BestRival(report.results, r);
   if (rival != nullptr) {
     json["best_rival"] = ToJson(rival->runner);

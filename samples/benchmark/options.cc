@@ -90,6 +90,9 @@ void AddOptions(CLI::App* app, Options* options) {
       ->capture_default_str();
   app->add_option("--python", options->python, "Interpreter that has the rivals' packages")
       ->capture_default_str();
+  app->add_flag("--times", options->times,
+                "Also where the time goes, of engines that keep it: maps, gradients, elementwise "
+                "work, layouts");
   app->add_option("--neighbours", options->neighbours,
                   "Also the latency of one image beside so many busy programs")
       ->check(CLI::Range(0, 64))

@@ -24,6 +24,7 @@ struct Options {
   std::vector<std::string> rivals;
   std::vector<int64_t> rival_batches = {8, 32, 128};
   std::string python = "python3";
+  bool times = false;
   int neighbours = 0;
   int be_a_neighbour = 0;
   int threads = NumAvailableCpus();

@@ -4,11 +4,13 @@
 #define CSC_SAMPLES_BENCHMARK_RESULT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "samples/benchmark/cases.h"
 #include "samples/benchmark/measure.h"
+#include "solvers/engines/engine.h"
 
 namespace csc {
 
@@ -41,7 +43,8 @@ struct Result {
   double bytes = 0;  // an image
   Timing timing;
   Workspace workspace;
-  std::string declined;  // why there is no time; else empty
+  std::optional<Times> times;  // of one image
+  std::string declined;        // why there is no time; else empty
 
   bool measured() const { return declined.empty(); }
   double ImageMs() const { return 1e3 * timing.median_seconds / static_cast<double>(batch); }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <opencv2/dnn.hpp>
+#include <optional>
 
 #include "layers/csc_opencv.h"
 #include "samples/benchmark/machine.h"
@@ -108,6 +110,21 @@ Timing MeasureBesidePeak(const RunOptions& options, const std::function<void()>&
   return Measure(options.seconds, work, [&] { return PresentFlops(options.threads, kSeconds); });
 }
 
+// Where the time of an image goes, in further runs; nothing if the engine keeps no
+// times.
+std::optional<Times> TimesOf(const Executable& executable, double seconds, const Result& result,
+                             const std::function<void()>& work) {
+  if (executable.times() == nullptr) return std::nullopt;
+  const int runs = std::max(3, static_cast<int>(seconds / result.timing.median_seconds));
+  const Times before = *executable.times();
+  for (int run = 0; run < runs; ++run) work();
+  Times times = *executable.times();
+  for (double Times::*kind : kTimesKinds) {
+    times.*kind = (times.*kind - before.*kind) / (static_cast<double>(runs) * result.batch);
+  }
+  return times;
+}
+
 std::vector<Result> RunInference(const Workload& workload, int64_t batch, Executable* executable,
                                  Arithmetic arithmetic, const Runner& runner,
                                  const RunOptions& options) {
@@ -122,6 +139,7 @@ std::vector<Result> RunInference(const Workload& workload, int64_t batch, Execut
     if (path == kEnginePath) {
       result.workspace = workspace;
       result.timing = MeasureBesidePeak(options, [&] { direct.Run(batch); });
+      result.times = TimesOf(*executable, options.seconds, result, [&] { direct.Run(batch); });
     } else {
       OpenCvInference net(workload, path, options.scratch);
       result.timing = MeasureBesidePeak(options, [&] { net.Run(batch); });
@@ -140,6 +158,7 @@ Result RunTraining(const Workload& workload, int64_t batch, Executable* executab
   result.workspace = Reserve(executable, batch, options.threads);
   TrainingStep step(workload, executable, options.executor);
   result.timing = MeasureBesidePeak(options, [&] { step.Step(batch); });
+  result.times = TimesOf(*executable, options.seconds, result, [&] { step.Step(batch); });
   return result;
 }
 
@@ -181,7 +200,7 @@ std::vector<Result> RunCase(const Workload& workload, const Engine& engine, Arit
     // Prepared anew for each batch: no memory of an earlier one counts.
     std::unique_ptr<Executable> executable;
     try {
-      executable = engine.Prepare(workload.program, {arithmetic});
+      executable = engine.Prepare(workload.program, {arithmetic, options.times});
     } catch (const EngineDeclined& reason) {
       results.push_back(MakeResult(workload, batch, runner));
       results.back().declined = reason.what();

@@ -24,6 +24,7 @@ struct RunOptions {
   int threads = 1;
   Executor* executor = nullptr;  // of so many threads
   std::string scratch;           // a folder for exports
+  bool times = false;            // where the engine's time goes, in runs of their own
 };
 
 // The results of all batches and paths, in that order. What the engine declines

@@ -60,6 +60,27 @@ std::string WorkTable(const Report& report, const Result& first) {
   return text;
 }
 
+// Where the time of an image goes, and how fast the linear maps are by themselves.
+std::string TimesTable(const Report& report, const Result& first) {
+  std::string rows;
+  for (const Result& r : report.results) {
+    if (!r.SameWork(first) || !r.times) continue;
+    const Times& t = *r.times;
+    rows += fmt::format("{:<30}{:<36}{:>6}", RunnerText(r.runner), r.runner.form, r.batch);
+    for (double seconds :
+         {t.total, t.maps, t.gradients, t.elementwise, t.layout, t.other, t.rest()}) {
+      rows += fmt::format("{:>12.3f}", 1e3 * seconds);
+    }
+    const double rate = r.flops / (t.maps + t.gradients) * report.threads;
+    rows += fmt::format("{:>11.1f}%\n", 100 * rate / r.timing.beside);
+  }
+  if (rows.empty()) return rows;
+  return fmt::format("{:<72}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}\n",
+                     "core-milliseconds an image", "total", "maps", "gradients", "elementwise",
+                     "layout", "other", "rest", "maps: then") +
+         rows;
+}
+
 std::string NeighboursText(const NeighbourResult& r) {
   const double idle = 1e3 * r.idle.median_seconds;
   const double busy = 1e3 * r.busy.median_seconds;
@@ -91,7 +112,7 @@ std::string TablesText(const Report& report) {
   for (auto r = results.begin(); r != results.end(); ++r) {
     const bool first = std::none_of(results.begin(), r,
                                     [&](const Result& earlier) { return earlier.SameWork(*r); });
-    if (first) text += "\n" + WorkTable(report, *r);
+    if (first) text += "\n" + WorkTable(report, *r) + TimesTable(report, *r);
   }
   if (!report.neighbours.empty()) text += "\n";
   for (const NeighbourResult& r : report.neighbours) text += NeighboursText(r);

@@ -1,6 +1,7 @@
 #include "solvers/engines/onednn/executable.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <map>
 #include <set>
@@ -29,6 +30,7 @@ OneDnnExecutable::OneDnnExecutable(const Program& program, const PrepareOptions&
     : program_(program),
       plan_(MakePlan(program, block)),
       arithmetic_(options.arithmetic),
+      keep_times_(options.keep_times),
       banded_(program_, plan_, arithmetic_),
       parameters_(program.parameter_size()),
       packed_(plan_.instructions.size()),
@@ -172,6 +174,7 @@ void OneDnnExecutable::Reserve(int64_t batch, int workers) {
     }
   });
   for (Worker& worker : workers_) {
+    if (keep_times_) worker.stopwatch.TurnOn();
     worker.arena.Grow(plan_.ArenaFloats(images));
     worker.scratchpad.Grow(banded_.scratch_floats());
     worker.winograd_gradients.Grow(banded_.gradient_floats());
@@ -215,11 +218,21 @@ void OneDnnExecutable::Run(const RunArguments& arguments) {
   SerialExecutor serial;
   Executor* executor = arguments.executor ? arguments.executor : &serial;
   Reserve(arguments.batch, executor->num_workers());
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
   if (Cooperates(arguments.batch)) {
     RunTogether(arguments, executor);
   } else {
     RunTiles(arguments, executor);
   }
+  if (!keep_times_) return;
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  Times times;
+  times.total = times_.total + seconds * executor->num_workers();
+  for (const Worker& worker : workers_) {
+    for (double Times::*kind : kTimesKinds) times.*kind += worker.stopwatch.times().*kind;
+  }
+  times_ = times;
 }
 
 void OneDnnExecutable::RunTiles(const RunArguments& arguments, Executor* executor) {

@@ -14,6 +14,7 @@
 #include "solvers/engines/onednn/buffer.h"
 #include "solvers/engines/onednn/kernels.h"
 #include "solvers/engines/onednn/plan.h"
+#include "solvers/engines/onednn/stopwatch.h"
 #include "solvers/engines/onednn/tile_set.h"
 
 namespace csc::onednn {
@@ -30,6 +31,7 @@ class OneDnnExecutable : public Executable {
   void Reserve(int64_t batch, int workers) override;
   void Run(const RunArguments& arguments) override;
   int64_t WorkspaceBytes() const override;
+  const Times* times() const override { return keep_times_ ? &times_ : nullptr; }
   std::string Describe() const override;
 
  private:
@@ -41,6 +43,7 @@ class OneDnnExecutable : public Executable {
     Buffer plain_gradient;  // [code lanes][image lanes][kh][kw]
     Buffer winograd_gradients;
     std::vector<double> sums;
+    Stopwatch stopwatch;
   };
 
   // Some images of a tile on their way through a group, or one worker's share of
@@ -103,6 +106,7 @@ class OneDnnExecutable : public Executable {
   void Store(const Group& group, const Tile& tile);
   // Part `part` of `parts` of a unit: some of its lanes or rows.
   void RunUnit(const Unit& unit, const Tile& tile, int part, int parts);
+  void DispatchUnit(const Unit& unit, const Tile& tile, int part, int parts);
   // An analysis or synthesis and what finishes it.
   void RunLinearUnit(const Unit& unit, const Tile& tile, int part, int parts);
   void RunElementwiseUnit(const Unit& unit, const Tile& tile, int part, int parts);
@@ -125,6 +129,8 @@ class OneDnnExecutable : public Executable {
   const Program program_;
   const Plan plan_;
   const Arithmetic arithmetic_;
+  const bool keep_times_;
+  Times times_;
   BandedSet banded_;
   bool has_gradients_ = false;
   bool has_loss_ = false;

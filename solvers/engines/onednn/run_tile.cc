@@ -9,6 +9,28 @@
 
 namespace csc::onednn {
 
+namespace {
+
+// What the end of a unit that begins with this instruction is charged to. What
+// finishes a map of our own kernels is charged band by band.
+double Times::*KindOf(Opcode op) {
+  if (IsElementwise(op)) return &Times::elementwise;
+  switch (op) {
+    case Opcode::kAnalysis:
+    case Opcode::kSynthesis:
+      return &Times::elementwise;
+    case Opcode::kFilterGradient:
+      return &Times::gradients;
+    case Opcode::kJoin:
+    case Opcode::kView:
+      return &Times::layout;
+    default:
+      return &Times::other;
+  }
+}
+
+}  // namespace
+
 void OneDnnExecutable::Load(const Group& group, const Tile& tile) {
   for (ValueId value : group.loads) {
     const auto& inputs = program_.inputs();
@@ -17,6 +39,7 @@ void OneDnnExecutable::Load(const Group& group, const Tile& tile) {
     LoadImages(tile.arguments->inputs[k] + tile.first_image * shape.size(), shape,
                plan_.layouts[value], tile.images, PlaneOf(value, tile));
   }
+  tile.worker->stopwatch.Lap(&Times::layout);
 }
 
 void OneDnnExecutable::Store(const Group& group, const Tile& tile) {
@@ -29,10 +52,12 @@ void OneDnnExecutable::Store(const Group& group, const Tile& tile) {
                   output + tile.first_image * shape.size());
     }
   }
+  tile.worker->stopwatch.Lap(&Times::layout);
 }
 
 void OneDnnExecutable::RunStage(size_t stage, Tile tile) {
   OneOmpThread one_thread;
+  tile.worker->stopwatch.Restart();
   const int64_t first_image = tile.first_image;
   float* sums = tile.worker->winograd_gradients.data();
   banded_.ClearGradients(stage, sums);
@@ -52,7 +77,9 @@ void OneDnnExecutable::RunStage(size_t stage, Tile tile) {
   } catch (const dnnl::error& error) {
     Fail("oneDNN failed: {}", error.what());
   }
-  if (tile.gradients != nullptr) banded_.AddGradients(stage, sums, tile.gradients);
+  if (tile.gradients == nullptr) return;
+  banded_.AddGradients(stage, sums, tile.gradients);
+  tile.worker->stopwatch.Lap(&Times::gradients);
 }
 
 int OneDnnExecutable::PartsOf(const Unit& unit, const TileSet& set) const {
@@ -68,6 +95,11 @@ int OneDnnExecutable::PartsOf(const Unit& unit, const TileSet& set) const {
 }
 
 void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile, int part, int parts) {
+  DispatchUnit(unit, tile, part, parts);
+  tile.worker->stopwatch.Lap(KindOf(plan_.instructions[unit.instructions[0]].op));
+}
+
+void OneDnnExecutable::DispatchUnit(const Unit& unit, const Tile& tile, int part, int parts) {
   const int index = unit.instructions[0];
   const Instruction& i = plan_.instructions[index];
   if (IsElementwise(i.op)) return RunElementwiseUnit(unit, tile, part, parts);
@@ -132,7 +164,9 @@ void OneDnnExecutable::RunLinearUnit(const Unit& unit, const Tile& tile, int par
   const int64_t pixels = shape.height * shape.width;
   const std::vector<ElementOp> ops = MakeElementOps(unit, tile);
   const auto finish = [&](const ElementRange& range) {
+    tile.worker->stopwatch.Lap(&Times::maps);
     if (!ops.empty()) RunElementwise(ops, range, layout.lanes(), pixels, layout.block);
+    tile.worker->stopwatch.Lap(&Times::elementwise);
   };
   if (const BandedMap* map = banded_.map(index)) {
     const int64_t bands = map->num_bands();

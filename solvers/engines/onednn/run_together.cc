@@ -69,6 +69,7 @@ void OneDnnExecutable::Participate(const Group& group, Progress* progress, const
   for (int step = 0; step < steps; ++step, ++progress) {
     const bool is_unit = step > 0 && step + 1 < steps;
     const int parts = is_unit ? PartsOf(group.units[step - 1], *tile.set) : 1;
+    tile.worker->stopwatch.Restart();
     for (int part; (part = progress->claimed.fetch_add(1)) < parts;) {
       if (is_unit) {
         RunUnit(group.units[step - 1], tile, part, parts);

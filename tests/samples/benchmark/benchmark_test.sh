@@ -40,6 +40,21 @@ assert direct["program"] == "reference" and direct["ms_per_image"] > 0, direct
 assert "bf16" in declined["not_measured"], declined
 PY
 
+# --- where the time goes: in both phases, every kind of work that there is ---
+for phase in inference training; do
+  "$benchmark" $small --phase $phase --engine onednn --path engine --batch 1,8 --times --json $phase.json > /dev/null 2> progress
+done
+check <<'PY'
+import json
+for phase in "inference", "training":
+    for result in json.load(open(phase + ".json"))["results"]:
+        times = result["worker_seconds_per_image"]
+        assert times["maps"] > 0 and times["elementwise"] > 0 and times["layout"] > 0 and times["other"] > 0, times
+        assert (times["gradients"] > 0) == (phase == "training"), times
+        assert -1e-9 < times["rest"] < times["total"], times
+assert "worker_seconds_per_image" not in json.load(open("smoke.json"))["results"][0]
+PY
+
 # --- beside neighbours, and against OpenCV's own engine (of the distribution, which is no rival at speed) ---
 "$benchmark" $small --batch 1 --neighbours 1 --compare opencv --python /usr/bin/python3 --rival-batches 2 --json - \
   > result.json 2> progress
