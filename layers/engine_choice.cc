@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "solvers/engines/registry.h"
+#include "solvers/error.h"
 
 namespace csc {
 
@@ -30,8 +31,12 @@ State& TheState() {
 
 // CSC_VERBOSE: 0 silent, 1 a line for each layer, 2 every instruction.
 int Verbosity() {
-  const char* text = std::getenv("CSC_VERBOSE");
-  return text == nullptr ? 0 : std::atoi(text);
+  const char* value = std::getenv("CSC_VERBOSE");
+  const std::string text = value == nullptr ? "" : value;
+  if (text.empty()) return 0;
+  Require(text == "0" || text == "1" || text == "2", "CSC_VERBOSE is \"{}\": 0, 1 or 2 expected",
+          text);
+  return text[0] - '0';
 }
 
 // "2 x jit:avx512_core, ref": what follows the last colon and space of each line, counted.

@@ -9,6 +9,10 @@
 # codes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+case ${1:-} in
+  -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' samples/demo.sh; exit ;;
+  -*) echo "demo.sh: $1 is no option (--help says what there is)" >&2; exit 2 ;;
+esac
 out=$(realpath -m "${1:-demo-output}")
 
 say() { printf '\n== %s\n' "$*"; }

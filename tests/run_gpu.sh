@@ -104,6 +104,8 @@ run_test() {  # NAME PROGRAM FILTER [WRAPPER...]
   run "$name" "$@" "$bin/$program" ${filter:+"--gtest_filter=$filter"}
 }
 
+usage() { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' tests/run_gpu.sh; }
+
 sanitizer=yes benchmarks=yes packed=
 [ ! -e lib/glibc ] || packed=yes
 while [ $# -gt 0 ]; do
@@ -111,10 +113,18 @@ while [ $# -gt 0 ]; do
     --pack) file=${2:?a file is needed}; build && pack "$file"; exit ;;
     --no-sanitizer) sanitizer= ;;
     --no-benchmark) benchmarks= ;;
-    *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 2 ;;
+    -h | --help) usage; exit ;;
+    *) echo "run_gpu.sh: $1 is no option"; usage; exit 2 ;;
   esac
   shift
 done
+
+# Tests say so too, but building them takes minutes.
+if ! compgen -G '/dev/nvidia*' >/dev/null && [ ! -e /dev/dxg ] && ! ldconfig -p 2>/dev/null | grep -q 'libcuda\.so'; then
+  echo "SKIPPED: this machine has no NVIDIA device (/dev/nvidia*) and no driver (libcuda.so)"
+  echo "0 passed, 0 failed, 1 skipped"
+  exit 0
+fi
 
 if [ -n "$packed" ]; then
   bin=.

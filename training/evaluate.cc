@@ -22,6 +22,7 @@
 #include "training/command_line.h"
 #include "training/data/open.h"
 #include "training/evaluation.h"
+#include "training/through_opencv.h"
 
 namespace csc {
 
@@ -37,18 +38,6 @@ struct CommandLine {
   int64_t batch_size = 64;
   int threads = 0;
 };
-
-// Calls `body`; an exception of OpenCV's becomes an Error of one line.
-template <typename Body>
-auto ThroughOpenCv(const std::string& model, const Body& body) {
-  try {
-    return body();
-  } catch (const cv::Exception& error) {
-    std::string text = error.err;
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    Fail("{}: OpenCV: {}", model, text);
-  }
-}
 
 int Evaluate(const CommandLine& line) {
   Require(line.batch_size >= 1, "a batch size of {}: at least 1 expected", line.batch_size);
@@ -73,6 +62,9 @@ int Evaluate(const CommandLine& line) {
   const Shape& shape = images.shape;
   const int64_t classes = static_cast<int64_t>(data.classes.size());
 
+  const std::string on_images =
+      fmt::format("{} on images {} of --data {}", line.model, ToString(shape), line.data);
+
   std::vector<uint32_t> indices(images.size());
   std::iota(indices.begin(), indices.end(), 0u);
   Score score;
@@ -84,7 +76,7 @@ int Evaluate(const CommandLine& line) {
     cv::Mat blob(4, sizes, CV_32F);
     ToFloat(data, images, indices.data() + begin, count, blob.ptr<float>());
     const auto start = std::chrono::steady_clock::now();
-    const cv::Mat logits = ThroughOpenCv(line.model, [&] {
+    const cv::Mat logits = ThroughOpenCv(on_images, [&] {
       net.setInput(blob);
       return net.forward().clone();
     });

@@ -130,8 +130,10 @@ int Check(const Options& options) {
   fmt::print(
       "\nDifferences are shares of the layer's largest magnitude; the last column says how much "
       "of\n"
-      "the tolerance {:g} the largest uses. Closest: {}, {:.1f} %.\n",
-      options.tolerance, rows[closest].what, 100 * shares[closest]);
+      "the tolerance {:g} the largest uses. Closest: {}, {}.\n",
+      options.tolerance, rows[closest].what,
+      rows[closest].declined.empty() ? fmt::format("{:.1f} %", 100 * shares[closest])
+                                     : "which was declined");
   return shares[closest] <= 1 ? 0 : kMissed;
 }
 

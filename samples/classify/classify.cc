@@ -16,6 +16,7 @@
 #include "samples/common/pictures.h"
 #include "solvers/error.h"
 #include "training/command_line.h"
+#include "training/through_opencv.h"
 
 namespace csc {
 
@@ -61,7 +62,7 @@ int Classify(const Options& options) {
   Require(csc_register_layers() == 0 && csc_set_engine(options.engine.c_str()) == 0, "{}",
           csc_last_error());
   const ModelInfo info = ReadModelInfo(options.model);
-  try {
+  ThroughOpenCv(options.model, [&] {
     cv::dnn::Net net = cv::dnn::readNetFromONNX(options.model);
     for (size_t begin = 0; begin < options.images.size(); begin += kBatch) {
       const size_t end = std::min(begin + kBatch, options.images.size());
@@ -87,11 +88,7 @@ int Classify(const Options& options) {
               Softmax(scores.ptr<float>() + (i - begin) * classes, classes), options.top);
       }
     }
-  } catch (const cv::Exception& error) {
-    std::string text = error.err;
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    Fail("{}: OpenCV: {}", options.model, text);
-  }
+  });
   return 0;
 }
 

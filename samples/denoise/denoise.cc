@@ -17,6 +17,7 @@
 #include "samples/denoise/noise.h"
 #include "solvers/error.h"
 #include "training/command_line.h"
+#include "training/through_opencv.h"
 
 namespace csc {
 
@@ -73,7 +74,7 @@ int Denoise(const Options& options) {
   denoiser_options.sigma = sigma;
   Denoiser denoiser(denoiser_options);
   const auto start = std::chrono::steady_clock::now();
-  cv::Mat result = denoiser.Denoise(noisy);
+  cv::Mat result = ThroughOpenCv(options.input, [&] { return denoiser.Denoise(noisy); });
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result = cv::max(0, cv::min(1, result));

@@ -161,6 +161,13 @@ TEST_F(EnginesTest, VerboseSaysOnceWhatWasPrepared) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
+TEST_F(EnginesTest, VerbosityThatMeansNothingIsRefused) {
+  setenv("CSC_VERBOSE", "yes", 1);
+  cv::dnn::Net net = ReadNet(case_);
+  const std::string message = MessageOf([&] { Forward(&net, input_); });
+  EXPECT_NE(message.find("CSC_VERBOSE is \"yes\": 0, 1 or 2 expected"), message.npos) << message;
+}
+
 TEST_F(EnginesTest, NewConstantsAreUsedFromTheNextRunOn) {
   LayerCase c = case_;
   cv::dnn::Net net = ReadNet(c);
