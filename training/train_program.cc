@@ -1,6 +1,7 @@
 #include "training/train_program.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -61,13 +62,12 @@ int ListPresets() {
 // What a training starts from.
 struct Start {
   TrainingOptions options;
-  std::string engine;
+  const Engine* engine = nullptr;
   std::optional<Checkpoint> checkpoint;
 };
 
 Start FindStart(const CLI::App& app, const TrainCommand& command, Progress* progress) {
   Start start;
-  start.engine = command.engine;
   const std::string path = CheckpointPath(command.out);
   const bool exists = std::filesystem::exists(path);
   // Neither a forgotten --resume nor a mistyped --out may cost a night's work.
@@ -76,15 +76,21 @@ Start FindStart(const CLI::App& app, const TrainCommand& command, Progress* prog
   Require(exists || !command.resume, "{} is not there, so there is nothing to resume", path);
   if (!command.resume) {
     start.options = ResolveOptions(command.training);
+    start.engine = &FindEngine(command.engine);
     return start;
   }
   start.checkpoint = ReadCheckpoint(path);
   const CheckpointOrigin origin = OriginOf(*start.checkpoint);
   start.options = Reconcile(app, command, origin.options);
-  if (start.engine.empty()) start.engine = origin.engine;
-  if (start.engine != origin.engine) {
-    progress->Note(fmt::format("note: begun on engine {}, continued on {}: not to the same bits",
-                               origin.engine, start.engine));
+  start.engine = &FindEngine(command.engine.empty() ? origin.engine : command.engine);
+  const std::string computed_by = ComputedBy(*start.engine);
+  if (!origin.computed_by.empty() && computed_by != origin.computed_by) {
+    progress->Note(fmt::format("note: begun by {}; continued by {}: not to the same bits",
+                               origin.computed_by, computed_by));
+  }
+  if (start.options.epochs != origin.options.epochs && !start.options.milestones->empty()) {
+    progress->Note(fmt::format("note: the rate still drops before epochs {}, as was planned for {}",
+                               fmt::join(*start.options.milestones, ", "), origin.options.epochs));
   }
   return start;
 }
@@ -135,7 +141,7 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   CompleteOptions(app, command);
   Progress progress(/*silent=*/!reports);
   const Start start = FindStart(app, *command, &progress);
-  const Engine& engine = FindEngine(start.engine);
+  const Engine& engine = *start.engine;
   const std::unique_ptr<Executor> executor =
       MakeThreadPool(command->threads > 0 ? command->threads : NumAvailableCpus());
   const DataSet data = Prepare(*command, start.options, executor.get(), &progress);

@@ -138,10 +138,15 @@ class Trainer {
   double compute_seconds_ = 0;
 };
 
-// The options a checkpoint was made with, and the engine it ran on.
+// Engine, arithmetic and algorithms: what a training's bits depend on beside its
+// options and data.
+std::string ComputedBy(const Engine& engine);
+
+// The options a checkpoint was made with, and what it ran on.
 struct CheckpointOrigin {
   TrainingOptions options;
   std::string engine;
+  std::string computed_by;
 };
 CheckpointOrigin OriginOf(const Checkpoint& checkpoint);
 

@@ -48,11 +48,18 @@ Checkpoint Trainer::Save() const {
     history.push_back({r.epoch, r.learning_rate, r.train_loss, r.train_accuracy, r.test_loss,
                        r.test_accuracy, r.validation_loss, r.validation_accuracy});
   }
-  const Json description = {
-      {"options", ToJson(options_)}, {"engine", engine_.name()}, {"data", fingerprint_},
-      {"model", ModelDescription()}, {"epoch", epoch_},          {"step", step_},
-      {"loss_sum", loss_sum_},       {"correct", correct_},      {"seen", seen_},
-      {"history", history},          {"selected", selected_}};
+  const Json description = {{"options", ToJson(options_)},
+                            {"engine", engine_.name()},
+                            {"computed_by", ComputedBy(engine_)},
+                            {"data", fingerprint_},
+                            {"model", ModelDescription()},
+                            {"epoch", epoch_},
+                            {"step", step_},
+                            {"loss_sum", loss_sum_},
+                            {"correct", correct_},
+                            {"seen", seen_},
+                            {"history", history},
+                            {"selected", selected_}};
   Checkpoint checkpoint = {
       description.dump(),
       {{"parameters", parameters_}, {"velocity", velocity_}, {"moments", moments_}}};
@@ -99,13 +106,21 @@ void Trainer::Restore(const Checkpoint& checkpoint) {
   }
 }
 
+std::string ComputedBy(const Engine& engine) {
+  const std::string algorithms = engine.algorithms();
+  return fmt::format("{}, {}{}{}", engine.name(), Name(ChosenOptions().arithmetic),
+                     algorithms.empty() ? "" : ", ", algorithms);
+}
+
 CheckpointOrigin OriginOf(const Checkpoint& checkpoint) {
   const Json json = ParseDescription(checkpoint);
-  Require(json.contains("options") && json.contains("engine") && json["engine"].is_string(),
+  Require(json.contains("options") && json.contains("engine") && json["engine"].is_string() &&
+              (!json.contains("computed_by") || json["computed_by"].is_string()),
           "the checkpoint does not say what made it");
   TrainingOptions options;
   ApplyJson(json["options"], &options);
-  return {ResolveOptions(options), json["engine"].get<std::string>()};
+  return {ResolveOptions(options), json["engine"].get<std::string>(),
+          json.value("computed_by", std::string())};
 }
 
 }  // namespace csc

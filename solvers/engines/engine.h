@@ -108,6 +108,9 @@ class Engine {
  public:
   virtual ~Engine() = default;
   virtual const std::string& name() const = 0;
+  // What decides its results' bits on this machine, beside program and arithmetic:
+  // versions, instruction set. Empty where nothing does.
+  virtual std::string algorithms() const { return ""; }
   // Throws EngineDeclined, with the reason, for a program it cannot run.
   virtual std::unique_ptr<Executable> Prepare(const Program& program,
                                               const PrepareOptions& options) const = 0;

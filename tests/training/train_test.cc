@@ -235,6 +235,21 @@ TEST(ResumeTest, RefusesOptionsThatDisagreeAndTakesMoreEpochs) {
   EXPECT_EQ(Lines(ReadFile(out / "metrics.csv")), 4);
 }
 
+TEST(ResumeTest, SaysWhatKeepsItFromTheSameBits) {
+  const TemporaryFolder out("train_other_bits");
+  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "4"})).status, 0);
+  const Ended same = Train({"--resume", "--out", out.path()});
+  EXPECT_EQ(same.err.find("note"), std::string::npos) << same.err;
+  setenv("CSC_ARITHMETIC", "direct", 1);
+  const Ended other = Train({"--resume", "--out", out.path(), "--epochs", "5"});
+  unsetenv("CSC_ARITHMETIC");
+  ASSERT_EQ(other.status, 0) << other.err;
+  for (const char* part : {"float32", "direct", "not to the same bits",
+                           "still drops before epochs 2, 3, as was planned for 4"}) {
+    EXPECT_NE(other.err.find(part), std::string::npos) << other.err;
+  }
+}
+
 TEST(ResumeTest, IsRefusedWhereNothingIsThere) {
   const TemporaryFolder parent("train_nothing");
   const std::string out = parent / "none";

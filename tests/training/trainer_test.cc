@@ -253,6 +253,8 @@ TEST_P(TrainerTest, TellsItsOriginInACheckpoint) {
   const CheckpointOrigin origin = OriginOf(Trainer(options, data, engine(), nullptr).Save());
   EXPECT_EQ(origin.engine, GetParam());
   EXPECT_EQ(ToJson(origin.options), ToJson(options));
+  EXPECT_EQ(origin.computed_by, ComputedBy(engine()));
+  EXPECT_EQ(origin.computed_by.rfind(GetParam() + ", float32", 0), 0) << origin.computed_by;
 }
 
 TEST(MetricsTest, AreOneLineAnEpoch) {

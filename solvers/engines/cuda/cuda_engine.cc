@@ -1,9 +1,12 @@
 #include "solvers/engines/cuda/cuda_engine.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <utility>
 
 #include "solvers/engines/cuda/executable.h"
+#include "solvers/engines/cuda/tensor_tiles.h"
 
 namespace csc::cuda {
 
@@ -15,6 +18,7 @@ class CudaEngine : public Engine {
       : make_backend_(std::move(make_backend)), tuning_(tuning) {}
 
   const std::string& name() const override { return name_; }
+  std::string algorithms() const override { return fmt::format("tiles {}", kTensorTableVersion); }
 
   std::unique_ptr<Executable> Prepare(const Program& program,
                                       const PrepareOptions& options) const override {

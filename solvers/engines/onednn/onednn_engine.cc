@@ -4,6 +4,7 @@
 
 #include <dnnl.hpp>
 
+#include "solvers/engines/onednn/banded_set.h"
 #include "solvers/engines/onednn/executable.h"
 #include "solvers/engines/onednn/kernels.h"
 #include "solvers/error.h"
@@ -33,6 +34,9 @@ bool HasBf16() {
 class OneDnnEngine : public Engine {
  public:
   const std::string& name() const override { return name_; }
+  std::string algorithms() const override {
+    return fmt::format("rules {}, {}", onednn::kAlgorithmVersion, OneDnnVersion());
+  }
 
   std::unique_ptr<Executable> Prepare(const Program& program,
                                       const PrepareOptions& options) const override {
