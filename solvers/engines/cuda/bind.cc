@@ -7,17 +7,19 @@
 
 namespace csc::cuda {
 
-void Binder::Bind() {
+void Binder::Bind(const SgdOptions* step) {
   run_->launches.clear();
   run_->scratch_bytes = 0;
-  if (plan_.has_loss) {
-    Zero(addresses_.loss, 2 * batch_);
-    Zero(addresses_.correct, batch_);
-  }
+  if (plan_.has_loss) Zero(addresses_.results, LossResults::Words(batch_));
   if (plan_.has_gradients) Zero(addresses_.sums, 2 * program_.parameter_size());
-  for (const Step& step : plan_.steps) BindStep(step);
+  for (const Step& s : plan_.steps) BindStep(s);
   if (plan_.has_gradients) {
     Add(RoundKernel{addresses_.sums, addresses_.gradients}, program_.parameter_size());
+  }
+  if (step == nullptr) return;
+  BindSgd(*step);
+  for (const Launch& pack : BindFilters(program_, plan_, addresses_)) {
+    run_->launches.push_back(pack);
   }
 }
 
@@ -191,8 +193,8 @@ void CheckBatch(const Program& program, int64_t batch) {
 }
 
 void BindRun(const Program& program, const Plan& plan, const Tuning& tuning, int64_t batch,
-             const Addresses& addresses, BoundRun* run) {
-  Binder(program, plan, tuning, batch, addresses, run).Bind();
+             const Addresses& addresses, const SgdOptions* step, BoundRun* run) {
+  Binder(program, plan, tuning, batch, addresses, run).Bind(step);
 }
 
 }  // namespace csc::cuda

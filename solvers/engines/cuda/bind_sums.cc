@@ -1,4 +1,5 @@
-// Sums over the batch: statistics, gradients of vectors and scalars, the loss.
+// Sums over the batch (statistics, gradients of vectors and scalars, the loss) and the
+// optimiser's step.
 
 #include "solvers/engines/cuda/binder.h"
 
@@ -42,11 +43,30 @@ void Binder::BindChannelSums(const Instruction& i, ChannelSum kind, bool shared,
 }
 
 void Binder::BindLoss(const Instruction& i) {
+  const LossResults results(addresses_.results, batch_);
   Add(SoftmaxLossKernel{At(i.terms[0].value), addresses_.labels,
                         static_cast<uint32_t>(ShapeOf(i.result).channels),
-                        static_cast<uint32_t>(batch_), i.smoothing, At(i.result), addresses_.loss,
-                        addresses_.correct},
+                        static_cast<uint32_t>(batch_), i.smoothing, At(i.result), results.loss,
+                        results.correct},
       batch_);
+}
+
+void Binder::BindSgd(const SgdOptions& options) {
+  const int64_t size = program_.parameter_size();
+  float* clip = nullptr;
+  if (options.gradient_clip > 0) {
+    const int64_t ranges = CeilDiv(size, kSquaresRange);
+    double* const squares = Scratch<double>(ranges + 1);
+    clip = reinterpret_cast<float*>(squares + ranges);
+    Add(SquaresKernel{addresses_.gradients, addresses_.rules, static_cast<uint32_t>(Narrow(size)),
+                      squares},
+        ranges);
+    Add(ClipKernel{squares, static_cast<uint32_t>(ranges), options.gradient_clip, clip}, 1);
+  }
+  Add(SgdKernel{SgdFactors(options), static_cast<float>(options.weight_decay), addresses_.rules,
+                addresses_.gradients, addresses_.rate, clip, addresses_.parameters,
+                addresses_.velocity, LossResults(addresses_.results, batch_).infinite},
+      size);
 }
 
 }  // namespace csc::cuda

@@ -31,7 +31,8 @@ class Binder : private Operands {
          const Addresses& addresses, BoundRun* run)
       : Operands(program, plan, batch, addresses), tuning_(tuning), run_(run) {}
 
-  void Bind();
+  // `step` is null for a run that leaves parameters alone.
+  void Bind(const SgdOptions* step);
 
  private:
   template <typename K>
@@ -76,7 +77,7 @@ class Binder : private Operands {
   int64_t AddTensorGradient(const Instruction& i, int64_t entries, float** partials);
   int64_t AddDirectGradient(const Instruction& i, int64_t entries, float** partials);
 
-  // ---- sums over the batch: bind_sums.cc ----
+  // ---- sums over the batch, and what follows from them: bind_sums.cc ----
 
   // Launches the first pass; returns the number of ranges.
   int64_t AddSums(ValueId first, ValueId second, bool sign, double** partials);
@@ -84,6 +85,7 @@ class Binder : private Operands {
   void BindChannelSums(const Instruction& i, ChannelSum kind, bool shared, double constant,
                        double* target);
   void BindLoss(const Instruction& i);
+  void BindSgd(const SgdOptions& options);
 
   const Tuning& tuning_;
   BoundRun* run_;
