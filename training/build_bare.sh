@@ -122,7 +122,7 @@ if [ -n "$NVCC" ]; then
     start "$NVCC" "${nvcc_flags[@]}" -ccbin "$CXX" -c "$file" -o "$(object "$file")"
   done
 fi
-host=(tests/solvers/engines/cuda/host_{backend,library}.cc)
+host=(tests/solvers/engines/cuda/host_{backend,library,queues}.cc)
 compile "${driver[@]}" "$digits" "$events" "${solvers[@]}" "${cuda[@]}"
 [ -z "$on_host" ] || compile "${host[@]}"
 finish

@@ -69,7 +69,7 @@ void Progress::Step(const Trainer& trainer, int64_t images) {
   seconds_ += std::chrono::duration<double>(now - started_).count();
   started_ = now;
   images_ += images;
-  if (silent_) return;
+  if (silent_ || trainer.images_seen() == 0) return;  // nothing to tell yet
   const double quiet = std::chrono::duration<double>(now - last_shown_).count();
   if (quiet < (terminal_ ? kBarInterval : kLineInterval)) return;
   last_shown_ = now;

@@ -41,9 +41,7 @@ bool RunTraining(const RunOptions& options, Trainer* trainer, Progress* progress
         save();
         return false;
       }
-      const int64_t before = trainer->images_seen();
-      trainer->Step();
-      progress->Step(*trainer, trainer->images_seen() - before);
+      progress->Step(*trainer, trainer->Step());
       ++unsaved_steps;
       if (options.checkpoint_steps > 0 && unsaved_steps >= options.checkpoint_steps) {
         save();

@@ -59,82 +59,69 @@ Trainer::Trainer(const TrainingOptions& options, const DataSet& data, const Engi
       model_(MakeModel(options.model, data.train.shape, static_cast<int64_t>(data.classes.size()))),
       training_(BuildTrainingProgram(model_, options.label_smoothing)),
       schedule_(ScheduleOf(options)),
-      sgd_(SgdOf(options)),
-      groups_(GroupsOf(model_, options.decay_all)),
       loader_(data, {options.batch_size, options.augment, options.seed, RankOf(communicator),
                      SizeOf(communicator)}),
       parameters_(InitialParameters(model_, options.seed)),
       velocity_(parameters_.size()),
-      moments_(InitialMoments(training_)),
-      gradients_(parameters_.size()),
-      statistics_(training_.statistics_size()) {
+      moments_(InitialMoments(training_)) {
   Require(data.train.size() > 0, "data set {} has no training images", data.name);
   Require(data.test.size() > 0, "data set {} has no test images", data.name);
   Require(SizeOf(communicator) <= options.batch_size,
           "a batch of {} images for {} processes: at least one for each expected",
           options.batch_size, SizeOf(communicator));
   executable_ = engine.Prepare(training_.program);
-  const int workers = executor == nullptr ? 1 : executor->num_workers();
-  const int64_t batch = std::min(options.batch_size, data.train.size());
-  executable_->Reserve((batch - 1) / SizeOf(communicator) + 1, workers);
+  const int64_t all_images = std::min(options.batch_size, data.train.size());
+  const int64_t batch = (all_images - 1) / SizeOf(communicator) + 1;
+  session_ = BeginSession(
+      executable_.get(), training_,
+      {SgdOf(options), GroupsOf(model_, options.decay_all), batch, executor, communicator});
+  session_->SetState(parameters_.data(), velocity_.data());
   if (!training_.moments.empty()) {
     measurer_ = engine.Prepare(training_.forward);
-    measurer_->Reserve((batch - 1) / SizeOf(communicator) + 1, workers);
+    measurer_->Reserve(batch, executor == nullptr ? 1 : executor->num_workers());
   }
   evaluator_ = std::make_unique<Evaluator>(
       engine, executor, Frozen(), data.test.shape,
       std::min<int64_t>(std::max<int64_t>(options.batch_size, 64), data.test.size()));
 }
 
-double Trainer::Step() {
+int64_t Trainer::Step() {
   const Batch batch = loader_.Get(epoch_, step_);
   const Stopwatch stopwatch(&compute_seconds_);
-  std::vector<double> sums = RunBatch(batch);
-  const double loss = sums[0];
-  Require(std::isfinite(loss), "the loss became {} in epoch {}, step {}: {}", loss, epoch_ + 1,
-          step_ + 1, kHint);
-  const double rate = LearningRate(schedule_, epoch_, step_, num_steps());
-  const bool finite = SgdStep(sgd_, rate, groups_, gradients_.data(), &parameters_, &velocity_);
-  Require(finite, "the parameters became infinite in epoch {}, step {}: {}", epoch_ + 1, step_ + 1,
-          kHint);
-  loss_sum_ += loss * static_cast<double>(batch.all_images);
-  correct_ += static_cast<int64_t>(sums[1]);
-  seen_ += batch.all_images;
+  StepArguments arguments;
+  arguments.batch = batch.size();
+  arguments.images = batch.images.data();
+  arguments.labels = batch.labels.data();
+  arguments.rate = LearningRate(schedule_, epoch_, step_, num_steps());
+  arguments.share = static_cast<double>(batch.size()) / static_cast<double>(batch.all_images);
+  session_->Queue(arguments);
+  on_their_way_.push_back({step_, batch.all_images});
+  fetched_ = false;
   ++step_;
-  return loss;
+  // The one before: an engine of its own has a step to work on meanwhile.
+  if (on_their_way_.size() > 1) FinishStep();
+  return batch.all_images;
 }
 
-// Leaves the gradients of the whole batch, over all processes, and returns its
-// mean loss and the number of right answers.
-std::vector<double> Trainer::RunBatch(const Batch& batch) {
-  double loss = 0;
-  int64_t correct = 0;
-  if (batch.size() == 0) {  // a last batch smaller than the number of processes
-    std::fill(gradients_.begin(), gradients_.end(), 0.0f);
-  } else {
-    RunArguments arguments;
-    arguments.batch = batch.size();
-    arguments.inputs = {batch.images.data()};
-    arguments.outputs = {nullptr};
-    arguments.labels = batch.labels.data();
-    arguments.gradients = gradients_.data();
-    arguments.statistics = statistics_.data();
-    arguments.loss = &loss;
-    arguments.correct = &correct;
-    arguments.executor = executor_;
-    executable_->SetParameters(parameters_.data());
-    executable_->Run(arguments);
-  }
-  if (communicator_ == nullptr) return {loss, static_cast<double>(correct)};
+void Trainer::FinishStep() {
+  const StepOnItsWay step = on_their_way_.front();
+  on_their_way_.pop_front();
+  const StepResult result = session_->Finish();
+  Require(std::isfinite(result.loss), "the loss became {} in epoch {}, step {}: {}", result.loss,
+          epoch_ + 1, step.step + 1, kHint);
+  Require(result.finite, "the parameters became infinite in epoch {}, step {}: {}", epoch_ + 1,
+          step.step + 1, kHint);
+  last_loss_ = result.loss;
+  loss_sum_ += result.loss * static_cast<double>(step.images);
+  correct_ += result.correct;
+  seen_ += step.images;
+}
 
-  // The program's means are over the own share; the sum of the shares' means,
-  // weighted by their sizes, is the mean over the batch.
-  const double weight = static_cast<double>(batch.size()) / static_cast<double>(batch.all_images);
-  for (float& value : gradients_) value *= static_cast<float>(weight);
-  communicator_->Sum(&gradients_);
-  std::vector<double> sums = {loss * weight, static_cast<double>(correct)};
-  communicator_->Sum(&sums);
-  return sums;
+void Trainer::Settle() {
+  const Stopwatch stopwatch(&compute_seconds_);
+  while (!on_their_way_.empty()) FinishStep();
+  if (!fetched_) session_->GetState(parameters_.data(), velocity_.data());
+  fetched_ = true;
 }
 
 // Batch normalisation's moments with the parameters as they are now, over the
@@ -145,6 +132,7 @@ std::vector<float> Trainer::MeasureMoments() {
   const Stopwatch stopwatch(&compute_seconds_);
   MomentSums sums(training_);
   measurer_->SetParameters(parameters_.data());
+  std::vector<float> statistics(training_.statistics_size());
   const int64_t count = (kMeasuredImages - 1) / options_.batch_size + 1;
   for (int64_t step = 0; step < std::min(count, num_steps()); ++step) {
     const Batch batch = loader_.Get(epoch_, step);
@@ -153,10 +141,10 @@ std::vector<float> Trainer::MeasureMoments() {
     arguments.batch = batch.size();
     arguments.inputs = {batch.images.data()};
     arguments.outputs = {nullptr};
-    arguments.statistics = statistics_.data();
+    arguments.statistics = statistics.data();
     arguments.executor = executor_;
     measurer_->Run(arguments);
-    sums.Add(batch.size(), statistics_.data());
+    sums.Add(batch.size(), statistics.data());
   }
   SumOver(communicator_, sums.sums());
   return sums.Moments();
@@ -169,6 +157,7 @@ Evaluation Trainer::EvaluateOn(const Network& network, const Images& images,
 }
 
 bool Trainer::EndEpoch(const std::function<bool()>& stop) {
+  Settle();
   EpochResult result = {epoch_ + 1, LearningRate(schedule_, epoch_, num_steps() - 1, num_steps()),
                         epoch_loss(), epoch_accuracy()};
   std::vector<float> moments = MeasureMoments();

@@ -1,12 +1,14 @@
 // One training: its state, and the steps that advance it.
 //
 // The state after any number of steps is a function of the options, the data
-// and the engine alone, not of threads, time or interruptions.
+// and the engine alone, not of threads, time or interruptions. While it steps, the
+// state may be the engine's: Settle fetches it.
 
 #ifndef CSC_TRAINING_TRAINER_H_
 #define CSC_TRAINING_TRAINER_H_
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,6 +23,7 @@
 #include "training/models/training_program.h"
 #include "training/options.h"
 #include "training/parallel/communicator.h"
+#include "training/session.h"
 
 namespace csc {
 
@@ -49,23 +52,29 @@ class Trainer {
   // Continues from a checkpoint that Save made for equal options. Throws Error
   // for one of another model or other data.
   void Restore(const Checkpoint& checkpoint);
-  Checkpoint Save() const;
+  // Settles first.
+  Checkpoint Save();
 
   bool Finished() const { return epoch_ >= options_.epochs; }
   // All steps of this epoch are done; EndEpoch is due.
   bool EpochTrained() const { return step_ >= num_steps(); }
 
-  // Trains on one batch and returns its mean loss. Throws Error when loss or
-  // parameters stop being finite: the state is then not worth saving.
-  double Step();
+  // Trains on one batch, which may go on after it returns: its loss counts by the
+  // end of the next step. Returns how many images it holds. Throws Error when the loss
+  // or parameters stop being finite, then or in the step after: the state is then not
+  // worth saving.
+  int64_t Step();
+  // Waits until all steps are done. Throws as Step.
+  void Settle();
+  double last_loss() const { return last_loss_; }  // of the last step that is done
 
-  // Measures the moments of batch normalisation, evaluates on the test set and on
+  // Settles, measures the moments of batch normalisation, evaluates on the test set and on
   // what is held out, selects the parameters
   // of the best epoch so far on the latter, and starts the next epoch. Returns
   // false, and changes nothing, when `stop` returned true meanwhile.
   bool EndEpoch(const std::function<bool()>& stop = nullptr);
 
-  // The network as it is now, with the moments of the last epoch's end.
+  // The network as it was when last settled, with the moments of the last epoch's end.
   Network Frozen() const;
 
   // The result to deliver: with held-out images the first epoch of the best
@@ -80,7 +89,7 @@ class Trainer {
   Communicator* communicator() const { return communicator_; }
   const TrainingOptions& options() const { return options_; }
   const Model& model() const { return model_; }
-  const std::vector<float>& parameters() const { return parameters_; }
+  const std::vector<float>& parameters() const { return parameters_; }  // when last settled
   const std::vector<EpochResult>& history() const { return history_; }
   // On the test set, by the last EndEpoch; empty before it.
   const Evaluation& last_evaluation() const { return last_evaluation_; }
@@ -91,13 +100,13 @@ class Trainer {
   int64_t step() const { return step_; }    // of the epoch, from 0
   int64_t num_steps() const { return loader_.NumBatches(); }
   int64_t num_images() const { return data_.train.size(); }
-  int64_t images_seen() const { return seen_; }  // in this epoch
+  int64_t images_seen() const { return seen_; }  // in this epoch, by steps that are done
   double epoch_loss() const;                     // mean so far
   double epoch_accuracy() const;
 
  private:
   std::string ModelDescription() const;
-  std::vector<double> RunBatch(const Batch& batch);
+  void FinishStep();
   std::vector<float> MeasureMoments();
   Evaluation EvaluateOn(const Network& network, const Images& images,
                         const std::function<bool()>& stop);
@@ -111,10 +120,9 @@ class Trainer {
   const Model model_;
   const TrainingProgram training_;
   const ScheduleOptions schedule_;
-  const SgdOptions sgd_;
-  std::vector<SgdGroup> groups_;
   std::unique_ptr<Executable> executable_;
-  std::unique_ptr<Executable> measurer_;  // where something is normalised
+  std::unique_ptr<TrainingSession> session_;  // of it
+  std::unique_ptr<Executable> measurer_;      // where something is normalised
   std::unique_ptr<Evaluator> evaluator_;
   Loader loader_;
 
@@ -132,9 +140,16 @@ class Trainer {
   std::vector<float> selected_parameters_;  // kept where something is held out
   std::vector<float> selected_moments_;
 
+  // Steps that the session has not finished, the oldest first.
+  struct StepOnItsWay {
+    int64_t step;
+    int64_t images;
+  };
+  std::deque<StepOnItsWay> on_their_way_;
+  bool fetched_ = true;  // parameters and velocity are those of the session
+
   Evaluation last_evaluation_;
-  std::vector<float> gradients_;
-  std::vector<float> statistics_;
+  double last_loss_ = 0;
   double compute_seconds_ = 0;
 };
 

@@ -42,7 +42,8 @@ std::string Trainer::ModelDescription() const {
   return text;
 }
 
-Checkpoint Trainer::Save() const {
+Checkpoint Trainer::Save() {
+  Settle();
   Json history = Json::array();
   for (const EpochResult& r : history_) {
     history.push_back({r.epoch, r.learning_rate, r.train_loss, r.train_accuracy, r.test_loss,
@@ -79,8 +80,10 @@ void Trainer::Restore(const Checkpoint& checkpoint) {
             "the checkpoint was made with other images than those of {}: their "
             "fingerprint is {}, {} expected",
             data_.name, fingerprint_, json.at("data").get<std::string>());
+    Settle();
     Take(checkpoint, "parameters", &parameters_);
     Take(checkpoint, "velocity", &velocity_);
+    session_->SetState(parameters_.data(), velocity_.data());
     Take(checkpoint, "moments", &moments_);
     json.at("epoch").get_to(epoch_);
     json.at("step").get_to(step_);

@@ -4,43 +4,53 @@
 
 namespace csc {
 
-TrainingStep::TrainingStep(const Workload& workload, Executable* executable, Executor* executor)
-    : workload_(workload),
-      executable_(executable),
-      executor_(executor),
-      parameters_(workload.parameters),
-      velocity_(parameters_.size()),
-      gradients_(parameters_.size()),
-      statistics_(workload.training.statistics_size()) {
+TrainingSteps::TrainingSteps(const Workload& workload, Executable* executable, Executor* executor,
+                             int64_t batch)
+    : workload_(workload), batch_(batch) {
+  SessionOptions options;
+  options.sgd.momentum = kMomentum;
   for (const ModelParameter& p : workload.model.parameters) {
-    groups_.push_back({p.size(), p.trainable, p.role == Role::kFilters, p.nonnegative});
+    options.groups.push_back({p.size(), p.trainable, p.role == Role::kFilters, p.nonnegative});
   }
+  options.batch = batch;
+  options.executor = executor;
+  session_ = BeginSession(executable, workload.training, options);
+  const std::vector<float> velocity(workload.parameters.size());
+  session_->SetState(workload.parameters.data(), velocity.data());
 }
 
-void TrainingStep::Differentiate(int64_t batch) {
+void TrainingSteps::Step() {
+  StepArguments arguments;
+  arguments.batch = batch_;
+  arguments.images = workload_.images.data();
+  arguments.labels = workload_.labels.data();
+  arguments.rate = kLearningRate;
+  session_->Queue(arguments);
+  if (under_way_) {
+    Require(session_->Finish().finite, "the parameters became infinite while {} was timed",
+            NetworkName(workload_.what.model));
+  }
+  under_way_ = true;
+}
+
+LossAndGradients Differentiate(const Workload& workload, Executable* executable, Executor* executor,
+                               int64_t batch) {
+  LossAndGradients result;
+  result.gradients.resize(workload.parameters.size());
+  std::vector<float> statistics(workload.training.statistics_size());
   int64_t correct = 0;
   RunArguments run;
   run.batch = batch;
-  run.inputs = {workload_.images.data()};
+  run.inputs = {workload.images.data()};
   run.outputs = {nullptr};
-  run.labels = workload_.labels.data();
-  run.gradients = gradients_.data();
-  run.statistics = statistics_.data();
-  run.loss = &loss_;
+  run.labels = workload.labels.data();
+  run.gradients = result.gradients.data();
+  run.statistics = statistics.data();
+  run.loss = &result.loss;
   run.correct = &correct;
-  run.executor = executor_;
-  executable_->SetParameters(parameters_.data());
-  executable_->Run(run);
-}
-
-void TrainingStep::Step(int64_t batch) {
-  Differentiate(batch);
-  SgdOptions options;
-  options.momentum = kMomentum;
-  const bool finite =
-      SgdStep(options, kLearningRate, groups_, gradients_.data(), &parameters_, &velocity_);
-  Require(finite, "the parameters became infinite while {} was timed",
-          NetworkName(workload_.what.model));
+  run.executor = executor;
+  executable->Run(run);
+  return result;
 }
 
 }  // namespace csc

@@ -1,6 +1,6 @@
-// A training step as the driver makes it: parameters handed over, forward and
-// backward pass, SGD with momentum. Images and labels are given; loading and
-// augmenting them is not part of it.
+// Training steps as the driver makes them: forward and backward pass and SGD with
+// momentum, by the engine itself where it can. Images and labels are given; loading
+// and augmenting them is not part of it.
 
 #ifndef CSC_SAMPLES_BENCHMARK_TRAINING_STEP_H_
 #define CSC_SAMPLES_BENCHMARK_TRAINING_STEP_H_
@@ -10,7 +10,7 @@
 
 #include "samples/benchmark/workload.h"
 #include "solvers/engines/engine.h"
-#include "training/optimiser/sgd.h"
+#include "training/session.h"
 
 namespace csc {
 
@@ -19,30 +19,32 @@ namespace csc {
 inline constexpr double kLearningRate = 1e-6;
 inline constexpr double kMomentum = 0.9;
 
-class TrainingStep {
+class TrainingSteps {
  public:
-  // `workload`, `executable` and `executor` must outlive it.
-  TrainingStep(const Workload& workload, Executable* executable, Executor* executor);
+  // Of the first `batch` images. `workload`, `executable` and `executor` must outlive
+  // it.
+  TrainingSteps(const Workload& workload, Executable* executable, Executor* executor,
+                int64_t batch);
 
-  // Loss and gradients of the first `batch` images; no update.
-  void Differentiate(int64_t batch);
-  // All of a step. Throws Error when parameters stop being finite.
-  void Step(int64_t batch);
-
-  double loss() const { return loss_; }
-  const std::vector<float>& gradients() const { return gradients_; }
+  // One more step. It may go on after Step returns, until the next one has begun, as
+  // in the driver. Throws Error when parameters stop being finite.
+  void Step();
 
  private:
   const Workload& workload_;
-  Executable* const executable_;
-  Executor* const executor_;
-  std::vector<SgdGroup> groups_;
-  std::vector<float> parameters_;
-  std::vector<float> velocity_;
-  std::vector<float> gradients_;
-  std::vector<float> statistics_;
-  double loss_ = 0;
+  const int64_t batch_;
+  std::unique_ptr<TrainingSession> session_;
+  bool under_way_ = false;  // a step that is not finished
 };
+
+struct LossAndGradients {
+  double loss = 0;
+  std::vector<float> gradients;  // [program.parameter_size()]
+};
+
+// Of the first `batch` images, with the executable's parameters.
+LossAndGradients Differentiate(const Workload& workload, Executable* executable, Executor* executor,
+                               int64_t batch);
 
 }  // namespace csc
 

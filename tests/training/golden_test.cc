@@ -114,7 +114,9 @@ TEST_P(GoldenTest, FirstTenStepsAreThoseOfAnIndependentProgram) {
     Trainer trainer(options, data, FindEngine(GetParam()), nullptr);
     for (int step = 1; step <= kSteps; ++step) {
       const std::string key = std::to_string(step);
-      ExpectClose(trainer.Step(), losses.at(key), "the loss of step " + key);
+      trainer.Step();
+      trainer.Settle();
+      ExpectClose(trainer.last_loss(), losses.at(key), "the loss of step " + key);
       if (!trainer.EpochTrained()) continue;
       ASSERT_TRUE(trainer.EndEpoch());
       const EpochResult& result = trainer.history().back();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -210,6 +211,27 @@ INSTANTIATE_TEST_SUITE_P(, InterruptionTest, ::testing::Values(SIGINT, SIGTERM, 
                                   : parameter.param == SIGTERM ? "SIGTERM"
                                                                : "SIGKILL";
                          });
+
+// The engine takes the steps by itself there, and the state comes back for
+// checkpoints only.
+TEST(ResumeTest, ContinuesOnTheCudaEngineToTheSameFiles) {
+  setenv("CSC_CUDA_LIBRARY", "tests/solvers/engines/cuda/libcsc_cuda_on_host.so", 1);
+  const TemporaryFolder whole("train_cuda_whole");
+  const TemporaryFolder cut("train_cuda_cut");
+  const auto options = [](const std::string& out) {
+    return Tiny(out, {"--engine", "cuda", "--epochs", "3", "--augment", "--gradient-clip", "1"});
+  };
+  const Ended ended = Train(options(whole.path()));
+  ASSERT_EQ(ended.status, 0) << ended.err;
+  EXPECT_EQ(Json::parse(ended.out)["engine"], "cuda");
+  EXPECT_EQ(Train(options(cut.path()), SIGINT, "epoch 1/").status, 130);
+  const Ended resumed = Train({"--resume", "--out", cut.path()});
+  ASSERT_EQ(resumed.status, 0) << resumed.err;
+  for (const char* file : {"metrics.csv", "checkpoint.csc", "model.onnx"}) {
+    EXPECT_TRUE(ReadFile(whole / file) == ReadFile(cut / file)) << file;
+  }
+  unsetenv("CSC_CUDA_LIBRARY");
+}
 
 TEST(ResumeTest, RefusesOptionsThatDisagreeAndTakesMoreEpochs) {
   const TemporaryFolder out("train_disagree");

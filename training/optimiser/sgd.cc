@@ -1,6 +1,5 @@
 #include "training/optimiser/sgd.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "solvers/error.h"
@@ -18,31 +17,53 @@ void CheckOptions(const SgdOptions& options) {
 
 namespace {
 
-// What brings the gradients down to the largest norm allowed, or 1.
-float ClipFactor(const SgdOptions& options, const std::vector<SgdGroup>& groups,
-                 const float* gradients) {
-  if (options.gradient_clip == 0) return 1;
-  double squares = 0;
-  for (const SgdGroup& group : groups) {
-    for (int64_t i = 0; group.trainable && i < group.size; ++i) {
-      squares += double{gradients[i]} * gradients[i];
-    }
-    gradients += group.size;
+// Of the gradients of what trains, in the order that sgd.h defines.
+class SquaredNorm {
+ public:
+  void Add(int64_t entry, float gradient) {
+    const int64_t range = entry / kSquaresRange;
+    if (range != range_) EndRange(range);
+    sum_.values[entry % BlockSum::kThreads] += double{gradient} * gradient;
   }
-  const double norm = std::sqrt(squares);
-  return norm > options.gradient_clip ? static_cast<float>(options.gradient_clip / norm) : 1;
+  double Total() {
+    EndRange(-1);
+    return total_;
+  }
+
+ private:
+  void EndRange(int64_t next) {
+    for (int row = 0; row < BlockSum::kRow; ++row) sum_.AddRow(row);
+    total_ += sum_.Total();
+    sum_ = {};
+    range_ = next;
+  }
+
+  BlockSum sum_ = {};
+  int64_t range_ = 0;
+  double total_ = 0;
+};
+
+float ClipFactorOf(const SgdOptions& options, const std::vector<SgdGroup>& groups,
+                   const float* gradients) {
+  if (options.gradient_clip == 0) return 1;
+  SquaredNorm squares;
+  int64_t begin = 0;
+  for (const SgdGroup& group : groups) {
+    for (int64_t i = begin; group.trainable && i < begin + group.size; ++i) {
+      squares.Add(i, gradients[i]);
+    }
+    begin += group.size;
+  }
+  return ClipFactor(squares.Total(), options.gradient_clip);
 }
 
 }  // namespace
 
 bool SgdStep(const SgdOptions& options, double rate, const std::vector<SgdGroup>& groups,
              const float* gradients, std::vector<float>* parameters, std::vector<float>* velocity) {
-  const float clip = ClipFactor(options, groups, gradients);
+  const SgdFactors factors(options);
+  const float clip = ClipFactorOf(options, groups, gradients);
   const float step = static_cast<float>(rate);
-  const float momentum = static_cast<float>(options.momentum);
-  // Of the gradient and of the velocity in what is subtracted.
-  const float own = options.nesterov ? 1 : 0;
-  const float past = options.nesterov ? momentum : 1;
   float* p = parameters->data();
   float* v = velocity->data();
   bool finite = true;
@@ -51,14 +72,12 @@ bool SgdStep(const SgdOptions& options, double rate, const std::vector<SgdGroup>
     if (group.trainable) {
       float poison = 0;  // stays 0 while all is finite, NaN after
       for (int64_t i = 0; i < group.size; ++i) {
-        const float d = clip * gradients[i] + decay * p[i];
-        v[i] = momentum * v[i] + d;
-        p[i] -= step * (own * d + past * v[i]);
+        factors.Update(step, clip, decay, gradients[i], &p[i], &v[i]);
         poison += 0 * p[i];
       }
       finite = finite && poison == 0;
       if (group.nonnegative) {
-        for (int64_t i = 0; i < group.size; ++i) p[i] = std::max(p[i], 0.0f);
+        for (int64_t i = 0; i < group.size; ++i) p[i] = Nonnegative(p[i]);
       }
     }
     gradients += group.size;

@@ -1,4 +1,4 @@
-// The device under the engine: memory, copies and launches on one stream.
+// The device under the engine: memory, and two queues of copies and launches.
 //
 // Everything else of the engine is ordinary C++. There are two back-ends: the
 // GPU (cuda_backend.cu), and the one of the tests, which runs the same kernels
@@ -23,9 +23,19 @@ class LaunchGraph {
   virtual ~LaunchGraph() = default;
 };
 
-// All operations but Allocate, Free and MakeGraph are queued in order, and may not have
-// happened before Synchronise returns. All throw Error when the device fails.
-// A back-end serves one thread at a time, not always the same one.
+// Work of one queue is done in order, and that of two at the same time unless events
+// order it. Everything is queued for kCompute that does not say otherwise.
+enum class Queue { kCompute, kCopy };
+
+// A point in a queue's order that others can wait for. It must go before the back-end.
+class Event {
+ public:
+  virtual ~Event() = default;
+};
+
+// All operations but Allocate, Free and those of graphs and events themselves are
+// queued, and may not have happened before Synchronise returns. All throw Error when
+// the device fails. A back-end serves one thread at a time, not always the same one.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -44,8 +54,9 @@ class Backend {
   virtual int64_t FreeBytes() = 0;
   // The source of an upload may be changed as soon as Upload returns.
   virtual void Upload(void* device, const void* host, int64_t bytes) = 0;
-  // The same from pinned memory, which must stay as it is until Synchronise.
-  virtual void UploadPinned(void* device, const void* pinned, int64_t bytes) = 0;
+  // The same from pinned memory, which must stay as it is until the copy is known to
+  // have happened.
+  virtual void UploadPinned(void* device, const void* pinned, int64_t bytes, Queue queue) = 0;
   // To pinned memory.
   virtual void Download(void* pinned, const void* device, int64_t bytes) = 0;
   // From one place of the device to another.
@@ -57,8 +68,17 @@ class Backend {
   virtual void Run(const LaunchGraph& graph) = 0;
   // Reads up to kMostImages pictures from wherever they lie this time.
   virtual void Convert(const ImagesKernel& kernel, uint32_t pixels) = 0;
+  // Waits for both queues.
   virtual void Synchronise() = 0;
-  // Orders this queue and a stream of the caller (a cudaStream_t): what is queued
+  virtual std::unique_ptr<Event> MakeEvent() = 0;
+  // From now on the event is that all that is in this queue now is done.
+  virtual void Record(Event* event, Queue queue) = 0;
+  // What is queued there from now on begins after the event, as it was recorded last;
+  // one that never was has happened.
+  virtual void BeginAfterEvent(const Event& event, Queue queue) = 0;
+  // The processor waits.
+  virtual void Await(const Event& event) = 0;
+  // Orders kCompute and a stream of the caller (a cudaStream_t): what is queued
   // here from now on begins after what is in `stream`, and the other way round.
   virtual void BeginAfter(void* stream) = 0;
   virtual void LetBeginAfter(void* stream) = 0;

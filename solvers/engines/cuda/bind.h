@@ -8,6 +8,7 @@
 
 #include "solvers/engines/cuda/kernels/launch.h"
 #include "solvers/engines/cuda/plan.h"
+#include "solvers/engines/sgd.h"
 #include "solvers/program/program.h"
 
 namespace csc::cuda {
@@ -30,18 +31,35 @@ struct Tuning {
   double tensor_blocks = 1;
 };
 
+// What a run with a loss leaves for the host, in one piece so that one copy fetches it.
+struct LossResults {
+  static int64_t Words(int64_t batch) { return 3 * batch + 1; }
+  static int64_t Bytes(int64_t batch) { return Words(batch) * 4; }
+  LossResults(void* memory, int64_t batch)
+      : loss(static_cast<double*>(memory)),
+        correct(reinterpret_cast<int32_t*>(loss + batch)),
+        infinite(correct + batch) {}
+
+  double* loss;       // [batch]
+  int32_t* correct;   // [batch]
+  int32_t* infinite;  // not 0 where a step left a parameter infinite or NaN
+};
+
 // Device addresses. Null ones give launches that may only be counted.
 struct Addresses {
-  float* values = nullptr;            // [plan.floats_per_image * batch]
-  const float* parameters = nullptr;  // [program.parameter_size()]
-  float* filters = nullptr;           // [plan.filter_floats]
-  float* statistics = nullptr;        // two rows for each, in order
-  double* sums = nullptr;             // [program.parameter_size()], gradients
-  float* gradients = nullptr;         // [program.parameter_size()], rounded
-  void* scratch = nullptr;            // for the partial sums of one step
-  int32_t* labels = nullptr;          // [batch]
-  double* loss = nullptr;             // [batch]
-  int32_t* correct = nullptr;         // [batch]
+  float* values = nullptr;      // [plan.floats_per_image * batch]
+  float* parameters = nullptr;  // [program.parameter_size()]
+  float* filters = nullptr;     // [plan.filter_floats]
+  float* statistics = nullptr;  // two rows for each, in order
+  double* sums = nullptr;       // [program.parameter_size()], gradients
+  float* gradients = nullptr;   // [program.parameter_size()], rounded
+  void* scratch = nullptr;      // for the partial sums of one step
+  int32_t* labels = nullptr;    // [batch]
+  void* results = nullptr;      // LossResults
+  // Of training steps only.
+  float* velocity = nullptr;       // [program.parameter_size()]
+  const uint8_t* rules = nullptr;  // likewise: bits of kernels/sgd.h
+  const float* rate = nullptr;
 };
 
 // Where a value begins.
@@ -62,9 +80,11 @@ struct BoundRun {
 // Throws Error for a batch whose values need longer indices than the kernels have.
 void CheckBatch(const Program& program, int64_t batch);
 
-// Replaces `run`, whose memory is used again. The batch must have been checked.
+// Replaces `run`, whose memory is used again. The batch must have been checked. With
+// `step` the run is one of training: it ends with the optimiser's step and packs the
+// filters for the next.
 void BindRun(const Program& program, const Plan& plan, const Tuning& tuning, int64_t batch,
-             const Addresses& addresses, BoundRun* run);
+             const Addresses& addresses, const SgdOptions* step, BoundRun* run);
 
 }  // namespace csc::cuda
 

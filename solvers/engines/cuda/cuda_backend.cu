@@ -124,17 +124,34 @@ class CudaGraph : public LaunchGraph {
   cudaGraphNode_t last_ = nullptr;
 };
 
+class CudaEvent : public Event {
+ public:
+  CudaEvent() {
+    Check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "creating an event");
+  }
+  ~CudaEvent() override { cudaEventDestroy(event_); }
+
+  cudaEvent_t get() const { return event_; }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+cudaEvent_t Get(const Event& event) { return static_cast<const CudaEvent&>(event).get(); }
+
 class CudaBackend : public Backend {
  public:
   CudaBackend() {
     Activate();
-    Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream");
-    Check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "creating an event");
+    for (cudaStream_t* stream : {&stream_, &copies_}) {
+      Check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "creating a stream");
+    }
+    event_ = std::make_unique<CudaEvent>();
   }
   ~CudaBackend() override {
     // At the end of the process the driver may be gone: nothing to report then.
-    cudaStreamSynchronize(stream_);
-    cudaEventDestroy(event_);
+    WaitForAll();
+    cudaStreamDestroy(copies_);
     cudaStreamDestroy(stream_);
   }
 
@@ -158,7 +175,7 @@ class CudaBackend : public Backend {
     return memory;
   }
   void Free(void* memory) override {
-    cudaStreamSynchronize(stream_);
+    WaitForAll();
     cudaFree(memory);
   }
   void* AllocatePinned(int64_t bytes) override {
@@ -173,7 +190,7 @@ class CudaBackend : public Backend {
     return memory;
   }
   void FreePinned(void* memory) override {
-    cudaStreamSynchronize(stream_);
+    WaitForAll();
     cudaFreeHost(memory);
   }
   int64_t FreeBytes() override {
@@ -194,9 +211,9 @@ class CudaBackend : public Backend {
       Synchronise();
     }
   }
-  void UploadPinned(void* device, const void* pinned, int64_t bytes) override {
+  void UploadPinned(void* device, const void* pinned, int64_t bytes, Queue queue) override {
     Activate();
-    Check(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, stream_),
+    Check(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, StreamOf(queue)),
           "copying to the device");
   }
   void Download(void* pinned, const void* device, int64_t bytes) override {
@@ -233,7 +250,24 @@ class CudaBackend : public Backend {
   }
   void Synchronise() override {
     Activate();
+    Check(cudaStreamSynchronize(copies_), "copying");
     Check(cudaStreamSynchronize(stream_), "computing");
+  }
+  std::unique_ptr<Event> MakeEvent() override {
+    Activate();
+    return std::make_unique<CudaEvent>();
+  }
+  void Record(Event* event, Queue queue) override {
+    Activate();
+    Check(cudaEventRecord(Get(*event), StreamOf(queue)), "recording an event");
+  }
+  void BeginAfterEvent(const Event& event, Queue queue) override {
+    Activate();
+    Check(cudaStreamWaitEvent(StreamOf(queue), Get(event)), "waiting for an event");
+  }
+  void Await(const Event& event) override {
+    Activate();
+    Check(cudaEventSynchronize(Get(event)), "computing");
   }
   void BeginAfter(void* stream) override {
     Activate();
@@ -248,14 +282,21 @@ class CudaBackend : public Backend {
   // The current device belongs to the calling thread, which may be any.
   static void Activate() { Check(cudaSetDevice(kDevice), "choosing the device"); }
 
-  // A wait refers to the event as it was recorded last, so one serves all.
-  void Order(cudaStream_t first, cudaStream_t second) {
-    Check(cudaEventRecord(event_, first), "recording an event");
-    Check(cudaStreamWaitEvent(second, event_), "waiting for an event");
+  cudaStream_t StreamOf(Queue queue) const { return queue == Queue::kCopy ? copies_ : stream_; }
+  void WaitForAll() const {
+    cudaStreamSynchronize(copies_);
+    cudaStreamSynchronize(stream_);
   }
 
-  cudaStream_t stream_ = nullptr;
-  cudaEvent_t event_ = nullptr;
+  // A wait refers to the event as it was recorded last, so one serves all.
+  void Order(cudaStream_t first, cudaStream_t second) {
+    Check(cudaEventRecord(event_->get(), first), "recording an event");
+    Check(cudaStreamWaitEvent(second, event_->get()), "waiting for an event");
+  }
+
+  cudaStream_t stream_ = nullptr;  // of kCompute
+  cudaStream_t copies_ = nullptr;  // of kCopy
+  std::unique_ptr<CudaEvent> event_;
 };
 
 std::string VersionText(int version) {

@@ -12,9 +12,9 @@
 
 namespace csc::cuda {
 
-// To be raised whenever engine.h, program.h or device_run.h changes in a way that
-// sizes do not show.
-constexpr size_t kInterfaceVersion = 4;
+// To be raised whenever engine.h, program.h, device_run.h or training_session.h
+// changes in a way that sizes do not show.
+constexpr size_t kInterfaceVersion = 5;
 
 struct Interface {
   size_t version = kInterfaceVersion;

@@ -37,7 +37,7 @@ void CudaExecutable::RunOnImages(const DeviceImages& images, const DeviceRows& o
                                  void* stream) {
   const auto batch = static_cast<int64_t>(images.images.size());
   Check(program_, images, output);
-  Bind(batch);
+  device_.Bind(batch, Work::kRun);
   const Shape& input = program_.shape(program_.inputs()[0]);
   const int64_t row_bytes = program_.shape(program_.outputs()[0]).size() * sizeof(float);
   const bool gaps = output.step != row_bytes && batch > 1;

@@ -3,7 +3,7 @@
 // A kernel is a plain struct of pointers and sizes, in one of three forms:
 //
 //   flat    operator()(index), called once for each index, in any order, no two
-//           of them writing one place;
+//           of them writing different values to one place;
 //   blocks  Phase<p>(block, thread, shared): all threads of a block finish one
 //           phase before any begins the next, and share `shared`;
 //   tiles   of whole warps (warp.h), with `Registers` of each warp that last:
@@ -21,11 +21,7 @@
 
 #include <cstdint>
 
-#ifdef __CUDACC__
-#define CSC_HOST_DEVICE __host__ __device__
-#else
-#define CSC_HOST_DEVICE
-#endif
+#include "solvers/host_device.h"
 
 // Loops over register arrays must be unrolled, or the arrays go to memory.
 #ifdef __CUDA_ARCH__

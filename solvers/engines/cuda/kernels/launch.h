@@ -12,6 +12,7 @@
 #include "solvers/engines/cuda/kernels/filter_gradient.h"
 #include "solvers/engines/cuda/kernels/positions.h"
 #include "solvers/engines/cuda/kernels/reductions.h"
+#include "solvers/engines/cuda/kernels/sgd.h"
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
 #include "solvers/engines/cuda/kernels/tensor_filter_gradient.h"
 #include "solvers/engines/cuda/kernels/tiled_convolution.h"
@@ -26,12 +27,13 @@ using Kernel = std::variant<
     ConvolutionKernel<8, 4, false>, ConvolutionKernel<4, 1, true>, ConvolutionKernel<8, 1, true>,
     ConvolutionKernel<4, 4, true>, ConvolutionKernel<8, 4, true>, ChannelSumsKernel,
     FinishStatisticKernel, GradientSumKernel, SoftmaxLossKernel, FilterGradientKernel,
-    FilterGradientSumKernel, PackTensorFiltersKernel<Tf32>, PackTensorFiltersKernel<Bfloat16>,
-    TensorConvolutionKernel<Tf32, 1, 2, 4>, TensorConvolutionKernel<Tf32, 1, 8, 4>,
-    TensorConvolutionKernel<Tf32, 2, 2, 4>, TensorConvolutionKernel<Tf32, 2, 8, 4>,
-    TensorConvolutionKernel<Bfloat16, 1, 2, 4>, TensorConvolutionKernel<Bfloat16, 1, 8, 4>,
-    TensorConvolutionKernel<Bfloat16, 2, 2, 4>, TensorConvolutionKernel<Bfloat16, 2, 8, 4>,
-    TensorFilterGradientKernel<9>, TiledConvolutionKernel>;
+    FilterGradientSumKernel, SquaresKernel, ClipKernel, SgdKernel, PackTensorFiltersKernel<Tf32>,
+    PackTensorFiltersKernel<Bfloat16>, TensorConvolutionKernel<Tf32, 1, 2, 4>,
+    TensorConvolutionKernel<Tf32, 1, 8, 4>, TensorConvolutionKernel<Tf32, 2, 2, 4>,
+    TensorConvolutionKernel<Tf32, 2, 8, 4>, TensorConvolutionKernel<Bfloat16, 1, 2, 4>,
+    TensorConvolutionKernel<Bfloat16, 1, 8, 4>, TensorConvolutionKernel<Bfloat16, 2, 2, 4>,
+    TensorConvolutionKernel<Bfloat16, 2, 8, 4>, TensorFilterGradientKernel<9>,
+    TiledConvolutionKernel>;
 
 struct Launch {
   Kernel kernel;

@@ -7,31 +7,11 @@
 #include <cmath>
 #include <cstdint>
 
+#include "solvers/block_sum.h"
 #include "solvers/engines/cuda/kernels/host_device.h"
 #include "solvers/program/program.h"
 
 namespace csc::cuda {
-
-// The sum of a value that each of 256 threads holds: 16 threads add 16 values
-// each, one thread adds the 16 sums.
-struct BlockSum {
-  static constexpr int kThreads = 256;
-  static constexpr int kRow = 16;
-
-  double values[kThreads];
-  double rows[kRow];
-
-  CSC_HOST_DEVICE void AddRow(uint32_t row) {
-    double sum = 0;
-    for (int i = 0; i < kRow; ++i) sum += values[row * kRow + i];
-    rows[row] = sum;
-  }
-  CSC_HOST_DEVICE double Total() const {
-    double sum = 0;
-    for (int i = 0; i < kRow; ++i) sum += rows[i];
-    return sum;
-  }
-};
 
 // Blocks [channel][range]: the sums of `first` and of first * f(second), f
 // being the identity or the sign. In double: these kernels wait for memory.

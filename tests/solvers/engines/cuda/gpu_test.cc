@@ -11,6 +11,7 @@
 #include "tests/solvers/random.h"
 #include "tests/solvers/random_layer.h"
 #include "tests/solvers/run.h"
+#include "training/session.h"
 
 namespace csc::test {
 namespace {
@@ -117,6 +118,40 @@ TEST_F(Gpu, RepeatsItselfBitByBit) {
       ExpectSameBits(RunPrepared(executable.get(), program, work), first);
     }
     ExpectSameBits(RunOn(*engine_, program, work), first);
+  });
+}
+
+// Parameters that the device has trained, against the host's steps with gradients of
+// the same kernels.
+TEST_F(Gpu, TakesTheHostsStepsToTheBit) {
+  ForEachSeed(10, [&](Random* random) {
+    const Program forward = NetworkProgram(RandomNetwork(random));
+    TrainingProgram training;
+    training.program = WithSoftmaxLoss(forward);
+    const int64_t size = training.program.parameter_size();
+    const Work work = RandomWork(random, training.program, random->Reals(size, -0.5, 0.5), 40,
+                                 forward.shape(forward.outputs()[0]).channels);
+    SessionOptions options;
+    options.sgd.nesterov = random->Chance(0.5);
+    options.sgd.weight_decay = 0.01;
+    options.sgd.gradient_clip = random->Pick({0.0, 0.05});
+    options.groups = {{size, true, true, random->Chance(0.5)}};
+    options.batch = work.batch;
+    const auto train = [&](auto begin) {
+      const auto executable = engine_->Prepare(training.program);
+      const auto session = begin(executable.get(), training, options);
+      std::vector<float> state[] = {work.parameters, std::vector<float>(size)};
+      session->SetState(state[0].data(), state[1].data());
+      for (int step = 0; step < 6; ++step) {
+        session->Queue({work.batch, work.inputs[0].data(), work.labels.data(), 0.1});
+        if (step > 0) session->Finish();
+      }
+      session->Finish();
+      session->GetState(state[0].data(), state[1].data());
+      state[0].insert(state[0].end(), state[1].begin(), state[1].end());
+      return state[0];
+    };
+    EXPECT_TRUE(SameBits(train(BeginSession), train(BeginOnHost)));
   });
 }
 

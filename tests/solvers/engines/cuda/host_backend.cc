@@ -2,13 +2,18 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <functional>
 #include <map>
+#include <memory>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "solvers/engines/cuda/cuda_engine.h"
 #include "solvers/error.h"
+#include "tests/solvers/engines/cuda/host_queues.h"
 
 namespace csc::test {
 
@@ -46,9 +51,19 @@ void RunTile(const K& kernel, uint32_t block, bool downwards) {
   all_warps([&](uint32_t warp) { kernel.End(block, warp, registers[warp]); });
 }
 
+using Launches = std::vector<cuda::Launch>;
+
 struct HostGraph : cuda::LaunchGraph {
-  explicit HostGraph(const std::vector<cuda::Launch>& list) : launches(list) {}
-  const std::vector<cuda::Launch> launches;
+  HostGraph(const Launches& list, HostQueues* all)
+      : launches(std::make_shared<const Launches>(list)), queues(all) {}
+  ~HostGraph() override { queues->ReachAll(); }
+
+  const std::shared_ptr<const Launches> launches;
+  HostQueues* const queues;
+};
+
+struct HostEvent : cuda::Event {
+  std::optional<HostQueues::Point> point;
 };
 
 class HostBackend : public cuda::Backend {
@@ -71,6 +86,7 @@ class HostBackend : public cuda::Backend {
     return memory;
   }
   void Free(void* memory) override {
+    queues_.ReachAll();
     const auto entry = sizes_.find(memory);
     if (entry == sizes_.end()) std::abort();  // freed twice
     device_->free_bytes += entry->second;
@@ -87,55 +103,95 @@ class HostBackend : public cuda::Backend {
     return memory;
   }
   void FreePinned(void* memory) override {
+    Synchronise();
     if (pinned_.erase(memory) != 1) std::abort();  // freed twice
     std::free(memory);
   }
   int64_t FreeBytes() override { return device_->free_bytes; }
   void Upload(void* device, const void* host, int64_t bytes) override {
-    std::memcpy(device, host, bytes);
+    const char* from = static_cast<const char*>(host);
+    Compute([device, data = std::vector<char>(from, from + bytes)] {
+      std::memcpy(device, data.data(), data.size());
+    });
   }
-  void UploadPinned(void* device, const void* pinned, int64_t bytes) override {
+  void UploadPinned(void* device, const void* pinned, int64_t bytes, cuda::Queue queue) override {
     RequirePinned(pinned, bytes);
     ++device_->uploads;
-    std::memcpy(device, pinned, bytes);
+    queues_.Add(queue, [=] { std::memcpy(device, pinned, bytes); });
   }
+  // What arrives is not to be seen before it is waited for.
   void Download(void* pinned, const void* device, int64_t bytes) override {
     RequirePinned(pinned, bytes);
     ++device_->downloads;
-    const char* from = static_cast<const char*>(device);
-    pending_.push_back({pinned, {from, from + bytes}});
+    const int64_t task = queues_.Now(cuda::Queue::kCompute).tasks;
+    Compute([=] {
+      const char* from = static_cast<const char*>(device);
+      arrived_.push_back({task, pinned, {from, from + bytes}});
+    });
   }
-  void Copy(void* to, const void* from, int64_t bytes) override { std::memcpy(to, from, bytes); }
+  void Copy(void* to, const void* from, int64_t bytes) override {
+    Compute([=] { std::memcpy(to, from, bytes); });
+  }
   void CopyRows(void* to, int64_t to_step, const void* from, int64_t row_bytes,
                 int64_t rows) override {
-    for (int64_t row = 0; row < rows; ++row) {
-      std::memcpy(static_cast<char*>(to) + row * to_step,
-                  static_cast<const char*>(from) + row * row_bytes, row_bytes);
-    }
+    Compute([=] {
+      for (int64_t row = 0; row < rows; ++row) {
+        std::memcpy(static_cast<char*>(to) + row * to_step,
+                    static_cast<const char*>(from) + row * row_bytes, row_bytes);
+      }
+    });
   }
-  // Work is done as soon as it is queued, in one order for all streams.
+  // The caller's stream is the caller itself.
   void BeginAfter(void*) override {}
-  void LetBeginAfter(void*) override {}
+  void LetBeginAfter(void*) override { queues_.ReachAll(); }
   void Synchronise() override {
-    for (const auto& [host, data] : pending_) std::memcpy(host, data.data(), data.size());
-    pending_.clear();
+    queues_.ReachAll();
+    ShowArrived(queues_.Now(cuda::Queue::kCompute).tasks);
   }
-  std::unique_ptr<cuda::LaunchGraph> MakeGraph(const std::vector<cuda::Launch>& launches) override {
+  std::unique_ptr<cuda::Event> MakeEvent() override { return std::make_unique<HostEvent>(); }
+  void Record(cuda::Event* event, cuda::Queue queue) override {
+    static_cast<HostEvent*>(event)->point = queues_.Now(queue);
+  }
+  void BeginAfterEvent(const cuda::Event& event, cuda::Queue queue) override {
+    const auto& point = static_cast<const HostEvent&>(event).point;
+    if (point) queues_.BeginAfter(*point, queue);
+  }
+  void Await(const cuda::Event& event) override {
+    const auto& point = static_cast<const HostEvent&>(event).point;
+    if (!point) return;
+    queues_.Reach(*point);
+    if (point->queue == cuda::Queue::kCompute) ShowArrived(point->tasks);
+  }
+  std::unique_ptr<cuda::LaunchGraph> MakeGraph(const Launches& launches) override {
     ++device_->graphs;
-    return std::make_unique<HostGraph>(launches);
+    return std::make_unique<HostGraph>(launches, &queues_);
   }
   void Run(const cuda::LaunchGraph& graph) override {
-    for (const cuda::Launch& launch : static_cast<const HostGraph&>(graph).launches) {
-      downwards_ = !downwards_;
-      std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);
-    }
+    ++device_->runs;
+    Compute([this, launches = static_cast<const HostGraph&>(graph).launches] {
+      for (const cuda::Launch& launch : *launches) {
+        downwards_ = !downwards_;
+        std::visit([&](const auto& kernel) { Start(kernel, launch.size); }, launch.kernel);
+      }
+    });
   }
   void Convert(const cuda::ImagesKernel& kernel, uint32_t pixels) override {
-    downwards_ = !downwards_;
-    Start(kernel, pixels);
+    Compute([=] {
+      downwards_ = !downwards_;
+      Start(kernel, pixels);
+    });
   }
 
  private:
+  void Compute(std::function<void()> task) { queues_.Add(cuda::Queue::kCompute, std::move(task)); }
+  // What was asked for before this task.
+  void ShowArrived(int64_t before) {
+    while (!arrived_.empty() && arrived_.front().task < before) {
+      const Arrival& arrival = arrived_.front();
+      std::memcpy(arrival.pinned, arrival.data.data(), arrival.data.size());
+      arrived_.pop_front();
+    }
+  }
   void RequirePinned(const void* memory, int64_t bytes) const {
     const char* begin = static_cast<const char*>(memory);
     for (const auto& [address, size] : pinned_) {
@@ -163,10 +219,16 @@ class HostBackend : public cuda::Backend {
   }
 
   HostDevice* const device_;
+  HostQueues queues_;
   bool downwards_ = false;
   std::map<void*, int64_t> sizes_;
   std::map<void*, int64_t> pinned_;
-  std::vector<std::pair<void*, std::vector<char>>> pending_;
+  struct Arrival {
+    int64_t task;
+    void* pinned;
+    std::vector<char> data;
+  };
+  std::deque<Arrival> arrived_;
 };
 
 }  // namespace

@@ -1,7 +1,8 @@
 // The CUDA engine's back-end without a GPU: its kernels, the same code, in plain
 // loops. Slow and strict: memory begins as NaN, as does what the threads of a
 // block share; threads run upwards and downwards in turn, so that none may
-// depend on another; and nothing is downloaded before Synchronise.
+// depend on another; when work is done is left to chance (host_queues.h); and what is
+// downloaded is not to be seen before it is waited for.
 
 #ifndef CSC_TESTS_SOLVERS_ENGINES_CUDA_HOST_BACKEND_H_
 #define CSC_TESTS_SOLVERS_ENGINES_CUDA_HOST_BACKEND_H_
@@ -22,6 +23,7 @@ struct HostDevice {
   std::atomic<int64_t> free_bytes{int64_t{1} << 50};
   std::atomic<int> allocations{0};
   std::atomic<int> graphs{0};
+  std::atomic<int> runs{0};     // of graphs
   std::atomic<int> uploads{0};  // from pinned memory
   std::atomic<int> downloads{0};
   int capability = 90;

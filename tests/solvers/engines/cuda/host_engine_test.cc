@@ -272,9 +272,9 @@ TEST(HostEngine, CopiesEachArrayOnceEachWay) {
   };
   for (int64_t batch : {1, 7}) {
     EXPECT_EQ(copies(network, batch), std::pair(1, 1));
-    // Labels beside the images; gradients, losses and hits beside the output.
+    // Labels beside the images; gradients, and losses with hits, beside the output.
     EXPECT_EQ(copies(training, batch),
-              std::pair(2, 3 + static_cast<int>(training.outputs().size()) +
+              std::pair(2, 2 + static_cast<int>(training.outputs().size()) +
                                (training.statistics().empty() ? 0 : 1)));
   }
 }

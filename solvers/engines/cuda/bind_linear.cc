@@ -1,0 +1,160 @@
+// Convolutions and filter gradients.
+
+#include <algorithm>
+
+#include "solvers/engines/cuda/bind_tensor.h"
+#include "solvers/engines/cuda/binder.h"
+#include "solvers/engines/cuda/tensor_tiles.h"
+
+namespace csc::cuda {
+
+template <int kOut, int kPixels>
+void Binder::AddConvolution(const ConvolutionArguments& a, bool synthesis) {
+  constexpr int64_t kLanes = ConvolutionKernel<kOut, kPixels, false>::kLanes;
+  const int64_t threads = CeilDiv(a.pixels, kPixels * kLanes) * a.groups.value() * kLanes;
+  if (synthesis) {
+    Add(ConvolutionKernel<kOut, kPixels, true>{a}, threads);
+  } else {
+    Add(ConvolutionKernel<kOut, kPixels, false>{a}, threads);
+  }
+}
+
+void Binder::BindConvolution(const Instruction& i, const Epilogue& epilogue, ValueId result,
+                             const Coefficient& coefficient) {
+  const bool synthesis = i.op == Opcode::kSynthesis;
+  const PackedFilters& filters = *plan_.FindFilters(i);
+  if (filters.tensor) return AddTensorConvolution(i, filters, epilogue, result, coefficient);
+  const Shape& from = ShapeOf(i.terms[0].value);
+  const Shape& to = ShapeOf(result);
+  if (const auto tile =
+          ChooseFloat32Tile(tuning_.capability, tuning_.tensor_blocks, i, to, batch_)) {
+    Narrow(tile->blocks);
+    run_->launches.push_back(BindTiledConvolution(*this, i, filters,
+                                                  addresses_.filters + filters.offset, *tile,
+                                                  epilogue, result, coefficient, batch_));
+    return;
+  }
+  ConvolutionArguments a;
+  a.source = At(i.terms[0].value);
+  a.filters = addresses_.filters + filters.offset;
+  a.result = At(result);
+  a.scale = ScalarOf(i.terms[0].coefficient);
+  a.coefficient = ScalarOf(coefficient);
+  a.epilogue = epilogue;
+  a.source_channels = Narrow(from.channels);
+  a.source_size[0] = Narrow(from.height);
+  a.source_size[1] = Narrow(from.width);
+  a.result_channels = static_cast<uint32_t>(to.channels);
+  a.padded_channels = static_cast<uint32_t>(filters.padded_channels);
+  a.groups = Divisor(filters.padded_channels / filters.group);
+  a.result_size[0] = Divisor(to.height);
+  a.result_size[1] = Divisor(to.width);
+  a.pixels = static_cast<uint32_t>(Narrow(batch_ * to.height * to.width));
+  for (int axis = 0; axis < 2; ++axis) {
+    a.kernel[axis] = Narrow(i.geometry.kernel[axis]);
+    a.dilations[axis] = Narrow(i.geometry.dilations[axis]);
+    a.pads[axis] = Narrow(i.geometry.pads[axis]);
+    a.strides[axis] = Divisor(i.geometry.strides[axis]);
+  }
+  const bool wide = a.pixels / 4 * a.groups.value() >= tuning_.wide_threads;
+  if (filters.group == 4) {
+    return wide ? AddConvolution<4, 4>(a, synthesis) : AddConvolution<4, 1>(a, synthesis);
+  }
+  return wide ? AddConvolution<8, 4>(a, synthesis) : AddConvolution<8, 1>(a, synthesis);
+}
+
+void Binder::AddTensorConvolution(const Instruction& i, const PackedFilters& filters,
+                                  const Epilogue& epilogue, ValueId result,
+                                  const Coefficient& coefficient) {
+  const TensorTile tile =
+      ChooseTensorTile(tuning_.capability, tuning_.tensor_blocks, i.geometry, ShapeOf(result),
+                       filters.padded_channels / filters.group, batch_);
+  Narrow(tile.blocks);
+  run_->launches.push_back(BindTensorConvolution(plan_.arithmetic, *this, i, filters,
+                                                 addresses_.filters + filters.offset, tile,
+                                                 epilogue, result, coefficient, batch_));
+}
+
+void Binder::BindFilterGradient(const Instruction& i) {
+  const int64_t entries = program_.parameters()[i.filters].size();
+  float* partials = nullptr;
+  const bool tensor =
+      plan_.tensor_cores() && WhyNoTensorGradient(i, ShapeOf(i.terms[1].value)) == nullptr;
+  const int64_t ranges =
+      tensor ? AddTensorGradient(i, entries, &partials) : AddDirectGradient(i, entries, &partials);
+  Add(FilterGradientSumKernel{partials,
+                              static_cast<uint32_t>(entries),
+                              static_cast<uint32_t>(ranges),
+                              {ScalarOf(i.terms[0].coefficient), ScalarOf(i.terms[1].coefficient)},
+                              GradientAt(i.filters, 0)},
+      entries);
+}
+
+int64_t Binder::AddTensorGradient(const Instruction& i, int64_t entries, float** partials) {
+  TensorGradient gradient = BindTensorGradient(plan_.arithmetic, *this, i, tuning_, batch_);
+  *partials = gradient.kernel.partials = Scratch<float>(gradient.ranges * entries);
+  Add(gradient.kernel, gradient.blocks);
+  return gradient.ranges;
+}
+
+int64_t Binder::AddDirectGradient(const Instruction& i, int64_t entries, float** partials) {
+  using K = FilterGradientKernel;
+  const ValueId image = i.terms[0].value, code = i.terms[1].value;
+  const Shape& x = ShapeOf(image);
+  const Shape& g = ShapeOf(code);
+  const int64_t positions = batch_ * g.height * g.width;
+  const int64_t tiles = CeilDiv(g.channels, K::kCode) * CeilDiv(x.channels, K::kImage) *
+                        i.geometry.kernel[0] * i.geometry.kernel[1];
+  const int64_t wanted = CeilDiv(tuning_.gradient_blocks, tiles);
+  const int64_t range = std::max(CeilDiv(positions, wanted), tuning_.gradient_range);
+  const int64_t ranges = CeilDiv(positions, range);
+  K k;
+  k.image = At(image);
+  k.code = At(code);
+  *partials = k.partials = Scratch<float>(ranges * entries);
+  k.image_channels = static_cast<uint32_t>(x.channels);
+  k.code_channels = static_cast<uint32_t>(g.channels);
+  k.image_size[0] = Narrow(x.height);
+  k.image_size[1] = Narrow(x.width);
+  k.code_size[0] = Divisor(g.height);
+  k.code_size[1] = Divisor(g.width);
+  k.positions = static_cast<uint32_t>(positions);
+  k.range = static_cast<uint32_t>(range);
+  for (int axis = 0; axis < 2; ++axis) {
+    k.kernel[axis] = Divisor(i.geometry.kernel[axis]);
+    k.strides[axis] = Narrow(i.geometry.strides[axis]);
+    k.dilations[axis] = Narrow(i.geometry.dilations[axis]);
+    k.pads[axis] = Narrow(i.geometry.pads[axis]);
+  }
+  k.code_tiles = Divisor(CeilDiv(g.channels, K::kCode));
+  k.image_tiles = Divisor(CeilDiv(x.channels, K::kImage));
+  Add(k, ranges * tiles);
+  return ranges;
+}
+
+std::vector<Launch> BindFilters(const Program& program, const Plan& plan,
+                                const Addresses& addresses) {
+  std::vector<Launch> launches;
+  for (const PackedFilters& f : plan.filters) {
+    const ParameterInfo& info = program.parameters()[f.parameter];
+    Narrow(f.floats());
+    if (f.tensor) {
+      launches.push_back(BindTensorFilters(plan.arithmetic, f, info, addresses.parameters,
+                                           addresses.filters + f.offset));
+      continue;
+    }
+    PackFiltersKernel kernel;
+    kernel.filters = addresses.parameters + info.offset;
+    kernel.image_channels = static_cast<uint32_t>(info.dims[1]);
+    kernel.taps = static_cast<uint32_t>(f.taps);
+    kernel.synthesis = f.synthesis;
+    kernel.result_channels = static_cast<uint32_t>(f.result_channels);
+    kernel.source_channels = Divisor(f.source_channels);
+    kernel.padded = Divisor(f.padded_channels);
+    kernel.packed = addresses.filters + f.offset;
+    launches.push_back({kernel, static_cast<uint32_t>(f.floats())});
+  }
+  return launches;
+}
+
+}  // namespace csc::cuda

@@ -1,0 +1,96 @@
+// Binds one program for one batch: instruction by instruction, to launches.
+
+#ifndef CSC_SOLVERS_ENGINES_CUDA_BINDER_H_
+#define CSC_SOLVERS_ENGINES_CUDA_BINDER_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "solvers/engines/cuda/bind.h"
+#include "solvers/engines/cuda/operands.h"
+#include "solvers/error.h"
+
+namespace csc::cuda {
+
+inline constexpr int64_t kMaxIndex = std::numeric_limits<int32_t>::max();
+
+inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+inline int32_t Narrow(int64_t value) {
+  Require(-kMaxIndex <= value && value <= kMaxIndex,
+          "the cuda engine counts in 32 bits: {} is too large", value);
+  return static_cast<int32_t>(value);
+}
+
+class Binder : private Operands {
+ public:
+  Binder(const Program& program, const Plan& plan, const Tuning& tuning, int64_t batch,
+         const Addresses& addresses, BoundRun* run)
+      : Operands(program, plan, batch, addresses), tuning_(tuning), run_(run) {}
+
+  // `step` is null for a run that leaves parameters alone.
+  void Bind(const SgdOptions* step);
+
+ private:
+  template <typename K>
+  void Add(const K& kernel, int64_t size) {
+    run_->launches.push_back({kernel, static_cast<uint32_t>(Narrow(size))});
+  }
+  void Zero(void* memory, int64_t words) {
+    Add(FillKernel{static_cast<uint32_t*>(memory), 0}, words);
+  }
+  template <typename T>
+  T* Scratch(int64_t count) {
+    Narrow(count);
+    run_->scratch_bytes = std::max(run_->scratch_bytes, count * static_cast<int64_t>(sizeof(T)));
+    return static_cast<T*>(addresses_.scratch);
+  }
+
+  void BindStep(const Step& step);
+
+  // ---- pointwise, channels and positions: bind.cc ----
+
+  void BindPointwise(const Instruction& i, const Step& step);
+  // As many terms as there is room for, from `next` on; returns how many.
+  size_t TakeTerms(const std::vector<Term>& terms, size_t next, Epilogue* epilogue) const;
+  // `channels` of every image, from one value's channel on to another's.
+  void CopyChannels(ValueId from, int64_t from_channel, ValueId to, int64_t to_channel,
+                    int64_t channels);
+  void BindJoin(const Instruction& i);
+  void BindView(const Instruction& i);
+  void BindSubsampling(const Instruction& i);
+
+  // ---- linear maps and their gradients: bind_linear.cc ----
+
+  void BindConvolution(const Instruction& i, const Epilogue& epilogue, ValueId result,
+                       const Coefficient& coefficient = {});
+  void AddTensorConvolution(const Instruction& i, const PackedFilters& filters,
+                            const Epilogue& epilogue, ValueId result,
+                            const Coefficient& coefficient);
+  template <int kOut, int kPixels>
+  void AddConvolution(const ConvolutionArguments& a, bool synthesis);
+  void BindFilterGradient(const Instruction& i);
+  // Both launch the first pass and return the number of ranges.
+  int64_t AddTensorGradient(const Instruction& i, int64_t entries, float** partials);
+  int64_t AddDirectGradient(const Instruction& i, int64_t entries, float** partials);
+
+  // ---- sums over the batch, and what follows from them: bind_sums.cc ----
+
+  // Launches the first pass; returns the number of ranges.
+  int64_t AddSums(ValueId first, ValueId second, bool sign, double** partials);
+  void BindStatistic(const Instruction& i, bool moments);
+  void BindChannelSums(const Instruction& i, ChannelSum kind, bool shared, double constant,
+                       double* target);
+  void BindLoss(const Instruction& i);
+  void BindSgd(const SgdOptions& options);
+
+  const Tuning& tuning_;
+  BoundRun* run_;
+};
+
+}  // namespace csc::cuda
+
+#endif  // CSC_SOLVERS_ENGINES_CUDA_BINDER_H_
