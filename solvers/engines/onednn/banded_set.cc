@@ -28,7 +28,7 @@ constexpr AlgorithmRule kAlgorithmRules[] = {
 
 // Short rows leave registers of our direct kernel empty; oneDNN's wins there (0.92 to
 // 0.95 of the peak against 0.79 to 0.90 at a width of 16), and for dense layers.
-constexpr int64_t kLeastDirectWidth = 20;
+constexpr int64_t kLeastDirectWidth = 1;
 
 bool PrefersDirect(const ConvolutionShape& shape) {
   const Shape& result = shape.kind == ConvolutionKind::kSynthesis ? shape.image : shape.code;
