@@ -16,12 +16,18 @@ BandedMap::BandedMap(const ConvolutionShape& s)
     const int64_t pad = s.geometry.pads[axis];
     pads_[axis] = synthesis_ ? s.geometry.Extent(axis) - 1 - pad : pad;
   }
-  for (int64_t segment : in_.segments) {
-    for (int64_t first = 0; first < segment; first += in_.block) {
-      channels_.push_back(static_cast<int>(std::min<int64_t>(in_.block, segment - first)));
+  channels_ = ChannelsOfBlocks(in_);
+  inner_ = in_.channels();
+}
+
+std::vector<int> BandedMap::ChannelsOfBlocks(const Layout& layout) {
+  std::vector<int> channels;
+  for (int64_t segment : layout.segments) {
+    for (int64_t first = 0; first < segment; first += layout.block) {
+      channels.push_back(static_cast<int>(std::min<int64_t>(layout.block, segment - first)));
     }
   }
-  inner_ = in_.channels();
+  return channels;
 }
 
 double BandedMap::TapsInside() const {

@@ -64,6 +64,9 @@ class BandedMap {
     }
   }
 
+  // Of each block those that are not padding.
+  static std::vector<int> ChannelsOfBlocks(const Layout& layout);
+
   // Pairs of a result's position and a tap of its that does not fall into the pads.
   double TapsInside() const;
 

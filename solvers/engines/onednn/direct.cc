@@ -13,33 +13,70 @@ bool Direct::Supports(const ConvolutionShape& s) {
 Direct::Direct(const ConvolutionShape& s)
     : BandedMap(s),
       geometry_{in_shape_, out_shape_, kernel_, dilations_, pads_, out_.block},
-      tiling_(geometry_) {}
+      tiling_(geometry_) {
+  MakeGroups();
+}
 
-// [groups of kColumns blocks][input blocks][taps][channels][lanes of the group]
+// Pairs of blocks, but those of few channels alone.
+void Direct::MakeGroups() {
+  const std::vector<int> results = ChannelsOfBlocks(out_);
+  const auto by_tap_lanes = [&](size_t block) { return TapLanes::Pays(geometry_, results[block]); };
+  for (size_t block = 0; block < results.size(); ++block) {
+    Group group;
+    group.first = static_cast<int64_t>(block);
+    group.columns = 1;
+    group.filters = filter_floats_;
+    if (by_tap_lanes(block)) {
+      group.tap_lanes = std::make_unique<TapLanes>(geometry_, channels_, results[block]);
+      group.scratch = scratch_floats_;
+      scratch_floats_ += group.tap_lanes->scratch_floats();
+      filter_floats_ += group.tap_lanes->filter_floats();
+    } else {
+      if (block + 1 < results.size() && !by_tap_lanes(block + 1)) ++block, ++group.columns;
+      filter_floats_ += geometry_.taps() * inner_ * group.columns * out_.block;
+    }
+    groups_.push_back(std::move(group));
+  }
+}
+
+double Direct::products() const {
+  double products = 0;
+  for (const Group& group : groups_) {
+    products += group.tap_lanes ? group.tap_lanes->products()
+                                : TapsInside() * inner_ * group.columns * out_.block;
+  }
+  return products;
+}
+
+// Of a group of blocks [input blocks][taps][channels][lanes of the group].
 void Direct::PackFilters(const float* filters, float* packed) const {
   const int64_t taps = geometry_.taps();
-  const int64_t group_lanes = kColumns * out_.block;
   std::fill_n(packed, filter_floats(), 0.0f);
-  std::vector<int64_t> block_of, first_of;  // by input channel
-  for (size_t block = 0; block < channels_.size(); ++block) {
-    const int64_t first = static_cast<int64_t>(block_of.size());
-    block_of.insert(block_of.end(), channels_[block], static_cast<int64_t>(block));
-    first_of.insert(first_of.end(), channels_[block], first);
+  std::vector<int64_t> channels_of, first_of;  // of an input channel's block
+  for (int channels : channels_) {
+    const int64_t first = static_cast<int64_t>(first_of.size());
+    channels_of.insert(channels_of.end(), channels, channels);
+    first_of.insert(first_of.end(), channels, first);
   }
   ForEachFilter(taps, [&](int64_t filter, int64_t channel, int64_t lane) {
-    const int64_t first_lane = lane / group_lanes * group_lanes;
-    const int64_t lanes = std::min(group_lanes, out_.lanes() - first_lane);
+    const auto next =
+        std::upper_bound(groups_.begin(), groups_.end(), lane / out_.block,
+                         [](int64_t block, const Group& group) { return block < group.first; });
+    const Group& group = next[-1];
+    const int64_t lanes = group.columns * out_.block;
+    const int64_t own_lane = lane - group.first * out_.block;
     const int64_t first = first_of[channel];
-    float* to = packed + taps * (inner_ * first_lane + first * lanes) + (channel - first) * lanes +
-                lane - first_lane;
     for (int64_t tap = 0; tap < taps; ++tap) {
-      to[tap * channels_[block_of[channel]] * lanes] =
-          filters[filter + (synthesis_ ? taps - 1 - tap : tap)];
+      const int64_t offset =
+          group.tap_lanes
+              ? group.tap_lanes->FilterOffset(channel, own_lane, tap)
+              : (taps * first + tap * channels_of[channel] + channel - first) * lanes + own_lane;
+      packed[group.filters + offset] = filters[filter + (synthesis_ ? taps - 1 - tap : tap)];
     }
   });
 }
 
-void Direct::RunTiles(const DirectTiles& tiles, Plane from, int64_t first, int columns,
+void Direct::RunTiles(const DirectTiles& tiles, Plane from, const Group& group,
                       const float* packed_filters, float scale, Plane to) const {
   const int64_t lanes = out_.block;
   int64_t places[kMostTilePixels], targets[kMostTilePixels];
@@ -50,39 +87,47 @@ void Direct::RunTiles(const DirectTiles& tiles, Plane from, int64_t first, int c
   sums.channels = channels_.data();
   sums.blocks = static_cast<int64_t>(channels_.size());
   sums.filter_taps = static_cast<int>(geometry_.taps());
-  sums.filters = packed_filters + sums.filter_taps * inner_ * first * lanes;
+  sums.filters = packed_filters + group.filters;
   sums.scale = scale;
   sums.targets = targets;
   sums.column_stride = out_shape_.height * out_shape_.width * lanes;
-  sums.results = to.data + first * sums.column_stride;
-  for (const DirectTile& tile : tiles) {
-    const int pixels = static_cast<int>(tile.pixels.size());
-    for (int p = 0; p < pixels; ++p) {
-      const DirectTile::Pixel& pixel = tile.pixels[p];
+  sums.results = to.data + group.first * sums.column_stride;
+  for (const DirectTiles::Tile& tile : tiles.tiles) {
+    for (int p = 0; p < tile.num_pixels; ++p) {
+      const DirectTiles::Pixel& pixel = tiles.pixels[tile.first_pixel + p];
       places[p] = pixel.image * from.image_stride + pixel.place;
       targets[p] = pixel.image * to.image_stride + pixel.target;
     }
-    sums.taps = tile.taps.data();
-    sums.num_taps = static_cast<int>(tile.taps.size());
-    SumTaps(sums, pixels, columns, out_.block);
+    sums.taps = tiles.taps.data() + tile.first_tap;
+    sums.num_taps = tile.num_taps;
+    SumTaps(sums, tile.num_pixels, group.columns, out_.block);
   }
 }
 
 void Direct::Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-                 const float* packed_filters, float scale, Plane to, float*,
+                 const float* packed_filters, float scale, Plane to, float* scratch,
                  const Finish& finish) const {
-  const int64_t blocks = out_.lanes() / out_.block;
+  const int64_t plane = out_shape_.height * out_shape_.width * out_.block;
   const auto run = [&](const DirectTiles& tiles, int64_t first_image, int64_t end_image,
                        int64_t first_row, int64_t end_row) {
-    const auto from_row = [&](Plane plane, int64_t width) {
-      return Plane{plane.image(first_image) + first_row * width * out_.block, plane.image_stride};
+    const auto from_row = [&](Plane all, int64_t width) {
+      return Plane{all.image(first_image) + first_row * width * out_.block, all.image_stride};
     };
-    for (int64_t first = 0; first < blocks; first += kColumns) {
-      const int columns = static_cast<int>(std::min<int64_t>(kColumns, blocks - first));
-      RunTiles(tiles, from_row(from, in_shape_.width), first, columns, packed_filters, scale,
-               from_row(to, out_shape_.width));
-      finish({first_image, end_image, first * out_.block, (first + columns) * out_.block,
-              first_row * out_shape_.width, end_row * out_shape_.width});
+    for (const Group& group : groups_) {
+      if (group.tap_lanes) {
+        const bool continues = first_row > first_band * DirectTiling::kBandRows;
+        for (int64_t image = first_image; image < end_image; ++image) {
+          group.tap_lanes->Run(from.image(image), first_row, end_row, continues,
+                               packed_filters + group.filters, scale,
+                               to.image(image) + group.first * plane, scratch + group.scratch);
+        }
+      } else {
+        RunTiles(tiles, from_row(from, in_shape_.width), group, packed_filters, scale,
+                 from_row(to, out_shape_.width));
+      }
+      finish({first_image, end_image, group.first * out_.block,
+              (group.first + group.columns) * out_.block, first_row * out_shape_.width,
+              end_row * out_shape_.width});
     }
   };
   int64_t image = 0;

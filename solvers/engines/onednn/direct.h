@@ -6,11 +6,13 @@
 #define CSC_SOLVERS_ENGINES_ONEDNN_DIRECT_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "solvers/engines/onednn/banded_map.h"
 #include "solvers/engines/onednn/direct_tiles.h"
+#include "solvers/engines/onednn/tap_lanes.h"
 
 namespace csc::onednn {
 
@@ -23,22 +25,34 @@ class Direct : public BandedMap {
 
   std::string Describe() const override { return "direct"; }
   int64_t num_bands() const override { return tiling_.num_bands(); }
-  int64_t filter_floats() const override { return geometry_.taps() * inner_ * out_.lanes(); }
-  int64_t scratch_floats() const override { return 0; }
-  double products() const override { return TapsInside() * inner_ * out_.lanes(); }
+  int64_t filter_floats() const override { return filter_floats_; }
+  int64_t scratch_floats() const override { return scratch_floats_; }
+  double products() const override;
   void PackFilters(const float* filters, float* packed) const override;
   void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
            const float* packed_filters, float scale, Plane to, float* scratch,
            const Finish& finish) const override;
 
  private:
-  // Blocks [first, first + columns) of the results of some tiles; `from` and `to`
-  // begin with the row that the tiles count from.
-  void RunTiles(const DirectTiles& tiles, Plane from, int64_t first, int columns,
+  // Blocks of results that are computed together.
+  struct Group {
+    int64_t first = 0;  // block
+    int columns = 0;
+    int64_t filters = 0;                  // offset of its packed filters
+    std::unique_ptr<TapLanes> tap_lanes;  // if the taps take the lanes
+    int64_t scratch = 0;                  // offset of its scratch memory
+  };
+
+  void MakeGroups();
+  // A group's results of some tiles; `from` and `to` begin with the row that the
+  // tiles count from.
+  void RunTiles(const DirectTiles& tiles, Plane from, const Group& group,
                 const float* packed_filters, float scale, Plane to) const;
 
   const DirectGeometry geometry_;
   const DirectTiling tiling_;
+  std::vector<Group> groups_;
+  int64_t filter_floats_ = 0, scratch_floats_ = 0;
 };
 
 }  // namespace csc::onednn

@@ -48,14 +48,18 @@ void Sum(const DirectSums& s) {
     for (int t = 0; t < s.num_taps; ++t) {
       const DirectTap& tap = s.taps[t];
       const float* ends[kPixels];  // of the channels
-      if (tap.pixels == kAllPixels) {
+      const int64_t* places = s.places;
+      const float* tap_end = inputs + tap.input + channels;
+      if (HWY_LIKELY(tap.pixels == kAllPixels)) {
         for (int p = 0; p < kPixels; ++p) {
-          ends[p] = inputs + (s.places[p] + tap.input) + channels;
+          ends[p] = tap_end + places[p];
+          // The next block's rows: they follow no pattern that hardware foresees.
+          __builtin_prefetch(ends[p] + s.input_stride - 1);
         }
       } else {
         for (int p = 0; p < kPixels; ++p) {
           const bool inside = tap.pixels >> p & 1;
-          ends[p] = (inside ? inputs + (s.places[p] + tap.input) : kZeros) + channels;
+          ends[p] = inside ? tap_end + places[p] : kZeros + channels;
         }
       }
       const float* filters = block_filters + tap.index * channels * kStep;
@@ -81,6 +85,29 @@ void Sum(const DirectSums& s) {
       hn::StoreU(hn::Mul(scale, sums[p][j]), d, s.results + j * s.column_stride + s.targets[p]);
     }
   }
+}
+
+template <int kBlock>
+void GatherBlocked(const DirectGather& g, int64_t pixels) {
+  const hn::CappedTag<float, kBlock> d;
+  using V = hn::Vec<hn::CappedTag<float, kBlock>>;
+  const V scale = hn::Set(d, g.scale);
+  const auto lanes = hn::FirstN(d, g.channels);
+  for (int64_t p = 0; p < pixels; ++p) {
+    V sum = hn::Zero(d);
+    for (int r = 0; r < g.num_rows; ++r) {
+      const float* products = g.rows[r] + p * g.pixel_stride;
+      for (int64_t j = g.first_column[p]; j < g.end_column[p]; ++j) {
+        sum = hn::Add(sum, hn::LoadU(d, products + j * g.column_stride));
+      }
+    }
+    hn::StoreU(hn::IfThenElseZero(lanes, hn::Mul(scale, sum)), d, g.results + p * kBlock);
+  }
+}
+
+void Gather(const DirectGather& gather, int64_t pixels, int block) {
+  const auto run = block == 16 ? GatherBlocked<16> : GatherBlocked<8>;
+  run(gather, pixels);
 }
 
 using Function = void (*)(const DirectSums& sums);
@@ -113,11 +140,16 @@ HWY_AFTER_NAMESPACE();
 namespace csc::onednn {
 
 HWY_EXPORT(Taps);
+HWY_EXPORT(Gather);
 HWY_EXPORT(MostPixels);
 HWY_EXPORT(VectorLanes);
 
 void SumTaps(const DirectSums& sums, int pixels, int columns, int block) {
   HWY_DYNAMIC_DISPATCH(Taps)(sums, pixels, columns, block);
+}
+
+void GatherTaps(const DirectGather& gather, int64_t pixels, int block) {
+  HWY_DYNAMIC_DISPATCH(Gather)(gather, pixels, block);
 }
 
 int MostDirectPixels() { return HWY_DYNAMIC_DISPATCH(MostPixels)(); }

@@ -12,6 +12,10 @@ struct DirectTap {
   int64_t input;    // from a pixel's place to the input that the tap multiplies
   int64_t index;    // of the tap's filters
   uint32_t pixels;  // a bit for each pixel that it reaches; others have it in the pads
+
+  bool operator==(const DirectTap& other) const {
+    return input == other.input && index == other.index && pixels == other.pixels;
+  }
 };
 
 // Pixels of one or two blocks of results whose sums stay in registers over all taps
@@ -34,6 +38,19 @@ struct DirectSums {
 
 // Writes `columns` (1 or 2) blocks of results of 1 to MostDirectPixels() pixels.
 void SumTaps(const DirectSums& sums, int pixels, int columns, int block);
+
+// A row of one block of results as the sums of products that lie at their taps' pixels.
+struct DirectGather {
+  const float* const* rows;  // products of column 0 of the filters, for pixel 0
+  int num_rows;
+  const int32_t *first_column, *end_column;  // of the filters, by pixel
+  int64_t pixel_stride, column_stride;
+  int channels;  // of the results; the block's other lanes become 0
+  float scale;   // of the sums
+  float* results;
+};
+
+void GatherTaps(const DirectGather& gather, int64_t pixels, int block);
 
 // Pixels whose sums fit the registers, at most kMostTilePixels.
 int MostDirectPixels();

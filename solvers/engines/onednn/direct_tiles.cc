@@ -20,7 +20,7 @@ int CountBits(uint32_t bits) { return __builtin_popcount(bits); }
 // Pixels of which each has some of `taps`.
 struct PixelSet {
   uint32_t taps = 0;
-  std::vector<DirectTile::Pixel> pixels;
+  std::vector<DirectTiles::Pixel> pixels;
   std::vector<uint32_t> pixel_taps;
 
   int64_t size() const { return static_cast<int64_t>(pixels.size()); }
@@ -63,6 +63,35 @@ void JoinSmallSets(std::vector<PixelSet>* sets) {
   }
 }
 
+// Tiles of even size, the larger ones first.
+void AddTiles(const DirectGeometry& g, const PixelSet& set, DirectTiles* tiles) {
+  const int64_t count = NumTiles(set.size());
+  int64_t end = 0;
+  for (int64_t t = 0; t < count; ++t) {
+    const int64_t begin = end;
+    end += set.size() / count + (t < set.size() % count ? 1 : 0);
+    std::vector<DirectTap> taps;
+    for (int64_t tap = 0; tap < g.taps(); ++tap) {
+      uint32_t reached = 0;
+      for (int64_t p = begin; p < end; ++p) {
+        reached |= (set.pixel_taps[p] >> tap & 1) << (p - begin);
+      }
+      if (reached != 0) taps.push_back({g.ShiftOf(tap), tap, reached});
+    }
+    DirectTiles::Tile tile{static_cast<int32_t>(tiles->pixels.size()),
+                           static_cast<int32_t>(end - begin), 0, static_cast<int32_t>(taps.size())};
+    const auto known = tiles->taps.size() < taps.size()
+                           ? tiles->taps.end()
+                           : tiles->taps.end() - static_cast<std::ptrdiff_t>(taps.size());
+    if (known == tiles->taps.end() || !std::equal(taps.begin(), taps.end(), known)) {
+      tiles->taps.insert(tiles->taps.end(), taps.begin(), taps.end());
+    }
+    tile.first_tap = static_cast<int32_t>(tiles->taps.size() - taps.size());
+    tiles->tiles.push_back(tile);
+    tiles->pixels.insert(tiles->pixels.end(), set.pixels.begin() + begin, set.pixels.begin() + end);
+  }
+}
+
 }  // namespace
 
 uint32_t DirectGeometry::TapsInside(int64_t row, int64_t column) const {
@@ -73,6 +102,10 @@ uint32_t DirectGeometry::TapsInside(int64_t row, int64_t column) const {
     if (y >= 0 && y < in.height && x >= 0 && x < in.width) taps |= uint32_t{1} << tap;
   }
   return taps;
+}
+
+int64_t DirectGeometry::ShiftOf(int64_t tap) const {
+  return (tap / kernel[1] * dilations[0] * in.width + tap % kernel[1] * dilations[1]) * block;
 }
 
 DirectTiling::DirectTiling(const DirectGeometry& geometry) : geometry_(geometry) {
@@ -107,7 +140,8 @@ DirectTiles DirectTiling::Make(int64_t images, int64_t first_row, int64_t end_ro
         const int64_t place = (y - g.pads[0]) * g.in.width + column - g.pads[1];
         PixelSet& region = regions[taps];
         region.taps = taps;
-        region.pixels.push_back({image, place * g.block, (y * g.out.width + column) * g.block});
+        region.pixels.push_back({static_cast<int32_t>(image), static_cast<int32_t>(place * g.block),
+                                 static_cast<int32_t>((y * g.out.width + column) * g.block)});
         region.pixel_taps.push_back(taps);
       }
     }
@@ -116,25 +150,7 @@ DirectTiles DirectTiling::Make(int64_t images, int64_t first_row, int64_t end_ro
   for (auto& [taps, set] : regions) sets.push_back(std::move(set));
   JoinSmallSets(&sets);
   DirectTiles tiles;
-  for (const PixelSet& set : sets) {
-    const int64_t count = NumTiles(set.size());
-    for (int64_t t = 0; t < count; ++t) {
-      const int64_t begin = set.size() * t / count, end = set.size() * (t + 1) / count;
-      DirectTile tile;
-      tile.pixels.assign(set.pixels.begin() + begin, set.pixels.begin() + end);
-      for (int64_t tap = 0; tap < g.taps(); ++tap) {
-        uint32_t reached = 0;
-        for (int64_t p = begin; p < end; ++p) {
-          reached |= (set.pixel_taps[p] >> tap & 1) << (p - begin);
-        }
-        if (reached == 0) continue;
-        const int64_t shift =
-            tap / g.kernel[1] * g.dilations[0] * g.in.width + tap % g.kernel[1] * g.dilations[1];
-        tile.taps.push_back({shift * g.block, tap, reached});
-      }
-      tiles.push_back(std::move(tile));
-    }
-  }
+  for (const PixelSet& set : sets) AddTiles(g, set, &tiles);
   return tiles;
 }
 

@@ -28,21 +28,28 @@ struct DirectGeometry {
   int64_t taps() const { return kernel[0] * kernel[1]; }
   // A bit for each tap that finds an input for the result at (row, column).
   uint32_t TapsInside(int64_t row, int64_t column) const;
+  // From the input of tap 0 to that of another, in floats.
+  int64_t ShiftOf(int64_t tap) const;
 };
 
 constexpr int64_t kMostDirectTaps = 32;  // of a filter
 
-struct DirectTile {
+// Tiles of one band of rows. They are read with each group of blocks, so they are
+// kept small: tiles that reach the same taps share them.
+struct DirectTiles {
   struct Pixel {
-    int64_t image;
-    int64_t place;   // of tap 0's input, from the image's first row of the tile's band
-    int64_t target;  // of the result, likewise
+    int32_t image;
+    int32_t place;   // of tap 0's input, from the image's first row of the band, in floats
+    int32_t target;  // of the result, likewise
   };
-  std::vector<Pixel> pixels;  // at most MostDirectPixels()
+  struct Tile {
+    int32_t first_pixel, num_pixels;  // at most MostDirectPixels()
+    int32_t first_tap, num_taps;
+  };
+  std::vector<Tile> tiles;
+  std::vector<Pixel> pixels;
   std::vector<DirectTap> taps;
 };
-
-using DirectTiles = std::vector<DirectTile>;
 
 class DirectTiling {
  public:
