@@ -43,7 +43,7 @@ Case MakeCase(Random* random, bool integers, bool any_kernel = false) {
   }
   const ValueId x = c.program.AddInput(in);
   const int64_t w = channels();
-  const int filters = c.program.AddParameter("F", {w, in.channels, 3, 3});
+  const int filters = c.program.AddParameter("F", {w, in.channels, g.kernel[0], g.kernel[1]});
   const ValueId code = c.program.Analysis(x, filters, g, {integers ? 2.0 : 0.37});
   const ValueId shrunk = c.program.Pointwise({{code, {}}}, Shrink::kNonnegative);
   c.program.MarkOutput(shrunk);
