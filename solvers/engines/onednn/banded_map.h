@@ -36,13 +36,14 @@ class BandedMap {
   virtual int64_t num_bands() const = 0;
   virtual int64_t filter_floats() const = 0;
   virtual int64_t scratch_floats() const = 0;
+  // Multiplications of an image, those of the results' padding lanes included.
+  virtual double products() const = 0;
 
   // Arranges filters [w, C, kh, kw] as Run wants them.
   virtual void PackFilters(const float* filters, float* packed) const = 0;
 
-  // Called when rows [first, end) of images [first, end) are complete.
-  using Finish = std::function<void(int64_t first_image, int64_t end_image, int64_t first_row,
-                                    int64_t end_row)>;
+  // Called when a part of the results is complete.
+  using Finish = std::function<void(const ElementRange& part)>;
   // to = scale * map of `from`, for bands [first_band, end_band) of `images`
   // images.
   virtual void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
@@ -63,12 +64,18 @@ class BandedMap {
     }
   }
 
+  // Of each block those that are not padding.
+  static std::vector<int> ChannelsOfBlocks(const Layout& layout);
+
+  // Pairs of a result's position and a tap of its that does not fall into the pads.
+  double TapsInside() const;
+
   // Of the forward convolution that is computed: a synthesis is the analysis by
   // flipped, transposed filters, pads d (k - 1) - p.
   const bool synthesis_;
   const Layout in_, out_;
   const Shape in_shape_, out_shape_;
-  const std::array<int64_t, 2> dilations_;
+  const std::array<int64_t, 2> kernel_, dilations_;
   std::array<int64_t, 2> pads_;  // top, left
   std::vector<int> channels_;    // of each input block that are not padding
   int64_t inner_ = 0;            // their sum

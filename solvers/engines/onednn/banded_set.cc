@@ -21,19 +21,10 @@ struct AlgorithmRule {
 };
 
 constexpr AlgorithmRule kAlgorithmRules[] = {
-    {Opcode::kAnalysis, 0.6},
-    {Opcode::kSynthesis, 0.6},
+    {Opcode::kAnalysis, 0.5},
+    {Opcode::kSynthesis, 0.5},
     {Opcode::kFilterGradient, 1.0},
 };
-
-// Short rows leave registers of our direct kernel empty; oneDNN's wins there (0.92 to
-// 0.95 of the peak against 0.79 to 0.90 at a width of 16), and for dense layers.
-constexpr int64_t kLeastDirectWidth = 20;
-
-bool PrefersDirect(const ConvolutionShape& shape) {
-  const Shape& result = shape.kind == ConvolutionKind::kSynthesis ? shape.image : shape.code;
-  return result.width >= kLeastDirectWidth;
-}
 
 bool PrefersWinograd(Opcode op, const Winograd& map) {
   for (const AlgorithmRule& rule : kAlgorithmRules) {
@@ -67,8 +58,7 @@ void BandedSet::AddMap(int k, const ConvolutionShape& shape, Arithmetic arithmet
     auto map = std::make_unique<Winograd>(shape);
     if (PrefersWinograd(plan_.instructions[k].op, *map)) entry.map = std::move(map);
   }
-  if (!entry.map && arithmetic != Arithmetic::kBfloat16 && Direct::Supports(shape) &&
-      PrefersDirect(shape)) {
+  if (!entry.map && arithmetic != Arithmetic::kBfloat16 && Direct::Supports(shape)) {
     entry.map = std::make_unique<Direct>(shape);
   }
   if (!entry.map) return;

@@ -20,7 +20,7 @@ namespace csc::onednn {
 
 // Version of the rules that choose between algorithms. Another version may give
 // other bits.
-constexpr int kAlgorithmVersion = 1;
+constexpr int kAlgorithmVersion = 2;
 
 class BandedSet {
  public:

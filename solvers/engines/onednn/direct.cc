@@ -1,141 +1,146 @@
 #include "solvers/engines/onednn/direct.h"
 
 #include <algorithm>
-#include <map>
-#include <utility>
 
 namespace csc::onednn {
 
-namespace {
-
-// Rows whose sums, inputs and filters of one block fit the first-level cache
-// where rows are short.
-constexpr int64_t kBandRows = 4;
-
-constexpr int64_t kMostTaps = 32;  // that are summed in registers at once
-
-}  // namespace
-
 bool Direct::Supports(const ConvolutionShape& s) {
   const Geometry& g = s.geometry;
-  if (s.kind == ConvolutionKind::kFilterGradient || !VectorsHold(s.code_layout.block) ||
-      g.strides != std::array<int64_t, 2>{1, 1}) {
-    return false;
-  }
-  return g.kernel[0] * g.kernel[1] <= kMostTaps;
+  return s.kind != ConvolutionKind::kFilterGradient && VectorsHold(s.code_layout.block) &&
+         g.strides == std::array<int64_t, 2>{1, 1} && g.kernel[0] * g.kernel[1] <= kMostDirectTaps;
 }
 
-Direct::Direct(const ConvolutionShape& s) : BandedMap(s), kernel_(s.geometry.kernel) {
-  MakeStretches();
+Direct::Direct(const ConvolutionShape& s)
+    : BandedMap(s),
+      geometry_{in_shape_, out_shape_, kernel_, dilations_, pads_, out_.block},
+      tiling_(geometry_) {
+  MakeGroups();
 }
 
-void Direct::MakeStretches() {
-  const int64_t width = out_shape_.width;
-  const int64_t count = (width + MostDirectPixels() - 1) / MostDirectPixels();
-  for (int64_t s = 0; s < count; ++s) {
-    const int64_t begin = width * s / count, end = width * (s + 1) / count;
-    std::map<std::pair<int64_t, int64_t>, std::vector<int64_t>> columns;
-    for (int64_t j = 0; j < kernel_[1]; ++j) {
-      const int64_t shift = j * dilations_[1] - pads_[1];
-      const int64_t first = std::max(begin, -shift);
-      const int64_t last = std::min(end, in_shape_.width - shift);
-      if (first < last) columns[{first, last - first}].push_back(j);
+// Pairs of blocks, but those of few channels alone.
+void Direct::MakeGroups() {
+  const std::vector<int> results = ChannelsOfBlocks(out_);
+  const auto by_tap_lanes = [&](size_t block) { return TapLanes::Pays(geometry_, results[block]); };
+  for (size_t block = 0; block < results.size(); ++block) {
+    Group group;
+    group.first = static_cast<int64_t>(block);
+    group.columns = 1;
+    group.filters = filter_floats_;
+    if (by_tap_lanes(block)) {
+      group.tap_lanes = std::make_unique<TapLanes>(geometry_, channels_, results[block]);
+      group.scratch = scratch_floats_;
+      scratch_floats_ += group.tap_lanes->scratch_floats();
+      filter_floats_ += group.tap_lanes->filter_floats();
+    } else {
+      if (block + 1 < results.size() && !by_tap_lanes(block + 1)) ++block, ++group.columns;
+      filter_floats_ += geometry_.taps() * inner_ * group.columns * out_.block;
     }
-    for (auto& [pixels, of_filters] : columns) {
-      stretches_.push_back({pixels.first, pixels.second, std::move(of_filters)});
-    }
+    groups_.push_back(std::move(group));
   }
 }
 
-int64_t Direct::num_bands() const { return (out_shape_.height + kBandRows - 1) / kBandRows; }
+double Direct::products() const {
+  double products = 0;
+  for (const Group& group : groups_) {
+    products += group.tap_lanes ? group.tap_lanes->products()
+                                : TapsInside() * inner_ * group.columns * out_.block;
+  }
+  return products;
+}
 
-int64_t Direct::filter_floats() const { return kernel_[0] * kernel_[1] * inner_ * out_.lanes(); }
-
-// [groups of kColumns blocks][input blocks][taps][channels][lanes of the group]
+// Of a group of blocks [input blocks][taps][channels][lanes of the group].
 void Direct::PackFilters(const float* filters, float* packed) const {
-  const int64_t taps = kernel_[0] * kernel_[1];
-  const int64_t group_lanes = kColumns * out_.block;
+  const int64_t taps = geometry_.taps();
   std::fill_n(packed, filter_floats(), 0.0f);
-  std::vector<int64_t> block_of, first_of;  // by input channel
-  for (size_t block = 0; block < channels_.size(); ++block) {
-    const int64_t first = static_cast<int64_t>(block_of.size());
-    block_of.insert(block_of.end(), channels_[block], static_cast<int64_t>(block));
-    first_of.insert(first_of.end(), channels_[block], first);
+  std::vector<int64_t> channels_of, first_of;  // of an input channel's block
+  for (int channels : channels_) {
+    const int64_t first = static_cast<int64_t>(first_of.size());
+    channels_of.insert(channels_of.end(), channels, channels);
+    first_of.insert(first_of.end(), channels, first);
   }
   ForEachFilter(taps, [&](int64_t filter, int64_t channel, int64_t lane) {
-    const int64_t first_lane = lane / group_lanes * group_lanes;
-    const int64_t lanes = std::min(group_lanes, out_.lanes() - first_lane);
+    const auto next =
+        std::upper_bound(groups_.begin(), groups_.end(), lane / out_.block,
+                         [](int64_t block, const Group& group) { return block < group.first; });
+    const Group& group = next[-1];
+    const int64_t lanes = group.columns * out_.block;
+    const int64_t own_lane = lane - group.first * out_.block;
     const int64_t first = first_of[channel];
-    float* to = packed + taps * (inner_ * first_lane + first * lanes) + (channel - first) * lanes +
-                lane - first_lane;
     for (int64_t tap = 0; tap < taps; ++tap) {
-      to[tap * channels_[block_of[channel]] * lanes] =
-          filters[filter + (synthesis_ ? taps - 1 - tap : tap)];
+      const int64_t offset =
+          group.tap_lanes
+              ? group.tap_lanes->FilterOffset(channel, own_lane, tap)
+              : (taps * first + tap * channels_of[channel] + channel - first) * lanes + own_lane;
+      packed[group.filters + offset] = filters[filter + (synthesis_ ? taps - 1 - tap : tap)];
     }
   });
 }
 
-// Adds what one block of inputs gives to a row of `columns` blocks of results.
-void Direct::RunRow(const float* image, int64_t row, int64_t block, const float* filters,
-                    int columns, float* results) const {
-  const int lanes = out_.block;
-  const int64_t tap_floats = int64_t{channels_[block]} * columns * lanes;
-  const int64_t pixels = in_shape_.height * in_shape_.width;
-  for (const Stretch& stretch : stretches_) {
-    DirectTap taps[kMostTaps];
-    int num_taps = 0;
-    for (int64_t i = 0; i < kernel_[0]; ++i) {
-      const int64_t y = row + i * dilations_[0] - pads_[0];
-      if (y < 0 || y >= in_shape_.height) continue;
-      for (int64_t j : stretch.columns) {
-        const int64_t x = stretch.first + j * dilations_[1] - pads_[1];
-        taps[num_taps++] = {image + (block * pixels + y * in_shape_.width + x) * lanes,
-                            filters + (i * kernel_[1] + j) * tap_floats};
-      }
+void Direct::RunTiles(const DirectTiles& tiles, Plane from, const Group& group,
+                      const float* packed_filters, float scale, Plane to) const {
+  const int64_t lanes = out_.block;
+  int64_t places[kMostTilePixels], targets[kMostTilePixels];
+  DirectSums sums{};
+  sums.places = places;
+  sums.inputs = from.data;
+  sums.input_stride = in_shape_.height * in_shape_.width * lanes;
+  sums.channels = channels_.data();
+  sums.blocks = static_cast<int64_t>(channels_.size());
+  sums.filter_taps = static_cast<int>(geometry_.taps());
+  sums.filters = packed_filters + group.filters;
+  sums.scale = scale;
+  sums.targets = targets;
+  sums.column_stride = out_shape_.height * out_shape_.width * lanes;
+  sums.results = to.data + group.first * sums.column_stride;
+  for (const DirectTiles::Tile& tile : tiles.tiles) {
+    for (int p = 0; p < tile.num_pixels; ++p) {
+      const DirectTiles::Pixel& pixel = tiles.pixels[tile.first_pixel + p];
+      places[p] = pixel.image * from.image_stride + pixel.place;
+      targets[p] = pixel.image * to.image_stride + pixel.target;
     }
-    if (num_taps == 0) continue;
-    AccumulateTaps(taps, num_taps, channels_[block], columns, lanes, stretch.count,
-                   results + (row * out_shape_.width + stretch.first) * lanes,
-                   out_shape_.height * out_shape_.width * lanes);
+    sums.taps = tiles.taps.data() + tile.first_tap;
+    sums.num_taps = tile.num_taps;
+    SumTaps(sums, tile.num_pixels, group.columns, out_.block);
   }
 }
 
 void Direct::Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-                 const float* packed_filters, float scale, Plane to, float*,
+                 const float* packed_filters, float scale, Plane to, float* scratch,
                  const Finish& finish) const {
-  const int64_t lanes = out_.block;
-  const int64_t blocks = out_.lanes() / lanes;
-  const int64_t plane = out_shape_.height * out_shape_.width * lanes;
-  const int64_t taps = kernel_[0] * kernel_[1];
-  for (int64_t image = 0; image < images; ++image) {
-    for (int64_t band = first_band; band < end_band; ++band) {
-      const int64_t first_row = band * kBandRows;
-      const int64_t end_row = std::min(first_row + kBandRows, out_shape_.height);
-      const int64_t row_floats = out_shape_.width * lanes;
-      for (int64_t first = 0; first < blocks; first += kColumns) {
-        const int columns = static_cast<int>(std::min<int64_t>(kColumns, blocks - first));
-        float* results = to.image(image) + first * plane;
-        const auto for_each_row = [&](const auto& body) {
-          for (int column = 0; column < columns; ++column) {
-            float* row = results + column * plane + first_row * row_floats;
-            body(row, row + (end_row - first_row) * row_floats);
-          }
-        };
-        for_each_row([](float* begin, float* end) { std::fill(begin, end, 0.0f); });
-        const float* filters = packed_filters + taps * inner_ * first * lanes;
-        for (size_t block = 0; block < channels_.size(); ++block) {
-          for (int64_t row = first_row; row < end_row; ++row) {
-            RunRow(from.image(image), row, static_cast<int64_t>(block), filters, columns, results);
-          }
-          filters += taps * channels_[block] * columns * lanes;
+  const int64_t plane = out_shape_.height * out_shape_.width * out_.block;
+  const auto run = [&](const DirectTiles& tiles, int64_t first_image, int64_t end_image,
+                       int64_t first_row, int64_t end_row) {
+    const auto from_row = [&](Plane all, int64_t width) {
+      return Plane{all.image(first_image) + first_row * width * out_.block, all.image_stride};
+    };
+    for (const Group& group : groups_) {
+      if (group.tap_lanes) {
+        const bool continues = first_row > first_band * DirectTiling::kBandRows;
+        for (int64_t image = first_image; image < end_image; ++image) {
+          group.tap_lanes->Run(from.image(image), first_row, end_row, continues,
+                               packed_filters + group.filters, scale,
+                               to.image(image) + group.first * plane, scratch + group.scratch);
         }
-        if (scale != 1) {
-          for_each_row([scale](float* begin, float* end) {
-            for (float* x = begin; x != end; ++x) *x *= scale;
-          });
-        }
+      } else {
+        RunTiles(tiles, from_row(from, in_shape_.width), group, packed_filters, scale,
+                 from_row(to, out_shape_.width));
       }
-      finish(image, image + 1, first_row, end_row);
+      finish({first_image, end_image, group.first * out_.block,
+              (group.first + group.columns) * out_.block, first_row * out_shape_.width,
+              end_row * out_shape_.width});
+    }
+  };
+  int64_t image = 0;
+  if (first_band == 0 && end_band == num_bands() && tiling_.panel_images() > 1) {
+    for (; image + tiling_.panel_images() <= images; image += tiling_.panel_images()) {
+      run(tiling_.panel(), image, image + tiling_.panel_images(), 0, out_shape_.height);
+    }
+  }
+  for (; image < images; ++image) {
+    for (int64_t band = first_band; band < end_band; ++band) {
+      const int64_t first_row = band * DirectTiling::kBandRows;
+      run(tiling_.band(band), image, image + 1, first_row,
+          std::min(first_row + DirectTiling::kBandRows, out_shape_.height));
     }
   }
 }

@@ -1,16 +1,18 @@
-// Analysis and synthesis at stride 1 as sums of products in the order of the
-// filters' taps: exact on small integers. Padding lanes of the input and taps
-// that fall into the pads cost nothing.
+// Analysis and synthesis at stride 1 as sums of products in the order of input
+// blocks, the filters' taps and channels: exact on small integers. Padding lanes
+// of the input and taps that fall into the pads cost nothing.
 
 #ifndef CSC_SOLVERS_ENGINES_ONEDNN_DIRECT_H_
 #define CSC_SOLVERS_ENGINES_ONEDNN_DIRECT_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "solvers/engines/onednn/banded_map.h"
-#include "solvers/engines/onednn/direct_kernels.h"
+#include "solvers/engines/onednn/direct_tiles.h"
+#include "solvers/engines/onednn/tap_lanes.h"
 
 namespace csc::onednn {
 
@@ -22,28 +24,35 @@ class Direct : public BandedMap {
   explicit Direct(const ConvolutionShape& shape);
 
   std::string Describe() const override { return "direct"; }
-  int64_t num_bands() const override;
-  int64_t filter_floats() const override;
-  int64_t scratch_floats() const override { return 0; }
+  int64_t num_bands() const override { return tiling_.num_bands(); }
+  int64_t filter_floats() const override { return filter_floats_; }
+  int64_t scratch_floats() const override { return scratch_floats_; }
+  double products() const override;
   void PackFilters(const float* filters, float* packed) const override;
   void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
            const float* packed_filters, float scale, Plane to, float* scratch,
            const Finish& finish) const override;
 
  private:
-  // Pixels of a row that are computed together, and taps of the filters' columns
-  // that find inputs for the same of them.
-  struct Stretch {
-    int64_t first = 0, count = 0;  // pixels
-    std::vector<int64_t> columns;  // of the filters
+  // Blocks of results that are computed together.
+  struct Group {
+    int64_t first = 0;  // block
+    int columns = 0;
+    int64_t filters = 0;                  // offset of its packed filters
+    std::unique_ptr<TapLanes> tap_lanes;  // if the taps take the lanes
+    int64_t scratch = 0;                  // offset of its scratch memory
   };
 
-  void MakeStretches();
-  void RunRow(const float* image, int64_t row, int64_t block, const float* filters, int columns,
-              float* results) const;
+  void MakeGroups();
+  // A group's results of some tiles; `from` and `to` begin with the row that the
+  // tiles count from.
+  void RunTiles(const DirectTiles& tiles, Plane from, const Group& group,
+                const float* packed_filters, float scale, Plane to) const;
 
-  const std::array<int64_t, 2> kernel_;
-  std::vector<Stretch> stretches_;  // of a row
+  const DirectGeometry geometry_;
+  const DirectTiling tiling_;
+  std::vector<Group> groups_;
+  int64_t filter_floats_ = 0, scratch_floats_ = 0;
 };
 
 }  // namespace csc::onednn

@@ -7,20 +7,54 @@
 
 namespace csc::onednn {
 
-// A tap of the filters: where it finds its inputs and its filters.
+// Offsets count floats.
 struct DirectTap {
-  const float* inputs;   // [pixels][block], of the first result's
-  const float* filters;  // [channels][columns][block]
+  int64_t input;    // from a pixel's place to the input that the tap multiplies
+  int64_t index;    // of the tap's filters
+  uint32_t pixels;  // a bit for each pixel that it reaches; others have it in the pads
+
+  bool operator==(const DirectTap& other) const {
+    return input == other.input && index == other.index && pixels == other.pixels;
+  }
 };
 
-// results[columns][pixels][block], columns `column_stride` floats apart, +=
-// sum over taps and channels of inputs times filters. At most
-// MostDirectPixels() pixels.
-void AccumulateTaps(const DirectTap* taps, int num_taps, int channels, int columns, int block,
-                    int64_t pixels, float* results, int64_t column_stride);
+// Pixels of one or two blocks of results whose sums stay in registers over all taps
+// and channels.
+struct DirectSums {
+  const int64_t* places;  // of the pixels, in a block of inputs
+  const DirectTap* taps;
+  int num_taps;
+  const float* inputs;     // the first block
+  int64_t input_stride;    // between blocks
+  const int* channels;     // of each block of inputs
+  int64_t blocks;          // of inputs
+  const float* filters;    // [blocks][taps][channels][columns][block]
+  int filter_taps;         // of a block of filters
+  float scale;             // of the sums
+  float* results;          // the first block
+  const int64_t* targets;  // of the pixels, in a block of results
+  int64_t column_stride;   // between blocks
+};
 
-// Pixels whose sums fit the registers.
-int64_t MostDirectPixels();
+// Writes `columns` (1 or 2) blocks of results of 1 to MostDirectPixels() pixels.
+void SumTaps(const DirectSums& sums, int pixels, int columns, int block);
+
+// A row of one block of results as the sums of products that lie at their taps' pixels.
+struct DirectGather {
+  const float* const* rows;  // products of column 0 of the filters, for pixel 0
+  int num_rows;
+  const int32_t *first_column, *end_column;  // of the filters, by pixel
+  int64_t pixel_stride, column_stride;
+  int channels;  // of the results; the block's other lanes become 0
+  float scale;   // of the sums
+  float* results;
+};
+
+void GatherTaps(const DirectGather& gather, int64_t pixels, int block);
+
+// Pixels whose sums fit the registers, at most kMostTilePixels.
+int MostDirectPixels();
+constexpr int kMostTilePixels = 12;
 
 // Whether this machine's vectors hold a block.
 bool VectorsHold(int block);

@@ -172,11 +172,7 @@ void OneDnnExecutable::RunLinearUnit(const Unit& unit, const Tile& tile, int par
     const int64_t bands = map->num_bands();
     map->Run(PlaneOf(i.terms[0].value, tile), tile.images, bands * part / parts,
              bands * (part + 1) / parts, banded_.filters(index), packed_[index].coefficients[0],
-             PlaneOf(i.result, tile), tile.worker->scratchpad.data(),
-             [&](int64_t first_image, int64_t end_image, int64_t first_row, int64_t end_row) {
-               finish({first_image, end_image, 0, layout.lanes(), first_row * shape.width,
-                       end_row * shape.width});
-             });
+             PlaneOf(i.result, tile), tile.worker->scratchpad.data(), finish);
   } else {
     RunConvolution(index, tile, part);
     const ConvolutionShape& computed = tile.set->parts(index)[part].shape;

@@ -80,19 +80,12 @@ std::string Winograd::Describe() const {
   return fmt::format("winograd 4x4 ({:.0f} % of the products)", 100 * RelativeCost());
 }
 
+double Winograd::products() const {
+  return static_cast<double>(first_tile_.back() * kWinogradPoints * inner_ * out_.lanes());
+}
+
 double Winograd::RelativeCost() const {
-  // Taps of the direct form along an axis that do not fall into the pads.
-  const auto direct = [&](int64_t in, int64_t out, int64_t dilation, int64_t pad) {
-    int64_t taps = 0;
-    for (int64_t k = 0; k < kTaps; ++k) {
-      const int64_t first = std::max<int64_t>(0, pad - k * dilation);
-      const int64_t end = std::min(out, in + pad - k * dilation);
-      taps += std::max<int64_t>(0, end - first);
-    }
-    return static_cast<double>(taps);
-  };
-  const double taps = direct(in_shape_.height, out_shape_.height, dilations_[0], pads_[0]) *
-                      direct(in_shape_.width, out_shape_.width, dilations_[1], pads_[1]);
+  const double taps = TapsInside();
   return taps == 0 ? 1e9 : first_tile_.back() * kWinogradPoints / taps;
 }
 
@@ -183,7 +176,7 @@ void Winograd::Run(Plane from, int64_t images, int64_t first_band, int64_t end_b
     for (int64_t image = 0; image < images; image += panel_images_) {
       const int64_t end = std::min(image + panel_images_, images);
       run(image, 0, (end - image) * first_tile_.back());
-      finish(image, end, 0, out_shape_.height);
+      finish({image, end, 0, out_.lanes(), 0, out_shape_.height * out_shape_.width});
     }
     return;
   }
@@ -194,7 +187,8 @@ void Winograd::Run(Plane from, int64_t images, int64_t first_band, int64_t end_b
       while (next < end_band && first_tile_[next + 1] - first_tile_[band] <= kPanelTiles) ++next;
       run(image, first_tile_[band], first_tile_[next]);
       const int64_t rows = kWinogradResults * dilations_[0];
-      finish(image, image + 1, band * rows, std::min(next * rows, out_shape_.height));
+      finish({image, image + 1, 0, out_.lanes(), band * rows * out_shape_.width,
+              std::min(next * rows, out_shape_.height) * out_shape_.width});
     }
   }
 }

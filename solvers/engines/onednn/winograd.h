@@ -26,6 +26,7 @@ class Winograd : public BandedMap {
   // without its padding.
   double RelativeCost() const;
 
+  double products() const override;
   std::string Describe() const override;
   // A band has 4 * dilation rows.
   int64_t num_bands() const override;

@@ -1,5 +1,6 @@
 // Maps by our own kernels: sizes around those of tiles and bands, any dilation,
-// pads that are not "same", channels that leave lanes empty.
+// pads that are not "same", channels that leave lanes empty or are so few that the
+// taps take them.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -23,22 +24,26 @@ struct Case {
   std::string implementations;  // of the engine
 };
 
-// Analysis, then synthesis of its result, of a random shape.
-Case MakeCase(Random* random, bool integers) {
+// Analysis, then synthesis of its result, of a random shape. Numbers of channels are
+// small ones every other time.
+Case MakeCase(Random* random, bool integers, bool any_kernel = false) {
   Case c;
   Geometry g;
   g.kernel = {3, 3};
-  Shape in = {random->Int(1, 40), random->Int(1, 36), random->Int(1, 36)};
+  const auto channels = [&] { return random->Int(1, random->Int(0, 1) == 0 ? 7 : 40); };
+  Shape in = {channels(), random->Int(1, 36), random->Int(1, 36)};
   for (int axis : {0, 1}) {
+    if (any_kernel) g.kernel[axis] = random->Int(1, 5);
     g.dilations[axis] = random->Int(1, 4);
-    g.pads[axis] = random->Int(0, 2 * g.dilations[axis] + 2);
-    g.pads[axis + 2] = random->Int(0, 2 * g.dilations[axis] + 2);
+    const int64_t reach = g.Extent(axis) - 1;
+    g.pads[axis] = random->Int(0, reach + 2);
+    g.pads[axis + 2] = random->Int(0, reach + 2);
     int64_t& size = axis == 0 ? in.height : in.width;
     while (size + g.pads[axis] + g.pads[axis + 2] < g.Extent(axis)) ++size;
   }
   const ValueId x = c.program.AddInput(in);
-  const int64_t w = random->Int(1, 40);
-  const int filters = c.program.AddParameter("F", {w, in.channels, 3, 3});
+  const int64_t w = channels();
+  const int filters = c.program.AddParameter("F", {w, in.channels, g.kernel[0], g.kernel[1]});
   const ValueId code = c.program.Analysis(x, filters, g, {integers ? 2.0 : 0.37});
   const ValueId shrunk = c.program.Pointwise({{code, {}}}, Shrink::kNonnegative);
   c.program.MarkOutput(shrunk);
@@ -78,7 +83,7 @@ TEST(BandedMap, IsCloseToTheReference) {
 TEST(BandedMap, IsExactWhereDirect) {
   int by_ours = 0;
   const int seeds = ForEachSeed(kShapes, [&](Random* random) {
-    const Case c = MakeCase(random, true);
+    const Case c = MakeCase(random, true, /*any_kernel=*/true);
     const Results results = RunOn(FindEngine("onednn"), c.program, c.work, {Arithmetic::kDirect});
     const auto expected = RunInDouble(c.program, c.work);
     for (int k : {0, 1}) {
@@ -88,14 +93,16 @@ TEST(BandedMap, IsExactWhereDirect) {
     EXPECT_THAT(text, ::testing::Not(::testing::HasSubstr("winograd")));
     if (text.find(": direct") != std::string::npos) ++by_ours;
   });
-  EXPECT_GE(by_ours, seeds / 10);
+  EXPECT_GE(by_ours, seeds / 2);
 }
 
 TEST(BandedMap, GivesAnImageTheSameBitsInAnyBatch) {
   int compared = 0;
   const int seeds = ForEachSeed(kShapes / 2, [&](Random* random) {
-    Case c = MakeCase(random, false);
-    const auto executable = FindEngine("onednn").Prepare(c.program, {Arithmetic::kFloat32});
+    const Case c = MakeCase(random, false);
+    const Arithmetic arithmetic =
+        random->Int(0, 1) == 0 ? Arithmetic::kFloat32 : Arithmetic::kDirect;
+    const auto executable = FindEngine("onednn").Prepare(c.program, {arithmetic});
     const std::string text = executable->Describe();
     if (text.find("jit") != std::string::npos) return;  // oneDNN promises no such thing
     ++compared;
@@ -111,7 +118,7 @@ TEST(BandedMap, GivesAnImageTheSameBitsInAnyBatch) {
       EXPECT_EQ(one.outputs[k], std::vector<float>(many.end() - one.outputs[k].size(), many.end()));
     }
   });
-  EXPECT_GE(compared, seeds / 20);
+  EXPECT_GE(compared, seeds / 4);
 }
 
 }  // namespace

@@ -1,0 +1,157 @@
+#include "solvers/engines/onednn/direct_tiles.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace csc::onednn {
+
+namespace {
+
+// Pixels of a panel of small images.
+constexpr int64_t kPanelPixels = 1024;
+constexpr int64_t kMostPanelImages = 8;
+
+// Sums of fewer pixels take as long as those of so many: the latency of a fused
+// multiply-add.
+constexpr int64_t kFewestPixels = 4;
+
+int CountBits(uint32_t bits) { return __builtin_popcount(bits); }
+
+// Pixels of which each has some of `taps`.
+struct PixelSet {
+  uint32_t taps = 0;
+  std::vector<DirectTiles::Pixel> pixels;
+  std::vector<uint32_t> pixel_taps;
+
+  int64_t size() const { return static_cast<int64_t>(pixels.size()); }
+};
+
+int64_t NumTiles(int64_t pixels) { return (pixels + MostDirectPixels() - 1) / MostDirectPixels(); }
+
+// Of tiles of even size, in multiply-adds of a channel.
+int64_t Cost(uint32_t taps, int64_t pixels) {
+  return CountBits(taps) * std::max(pixels, NumTiles(pixels) * kFewestPixels);
+}
+
+// Joins two sets as long as that saves time.
+void JoinSmallSets(std::vector<PixelSet>* sets) {
+  for (;;) {
+    int64_t most = 0;
+    size_t from = 0, to = 0;
+    for (size_t a = 0; a < sets->size(); ++a) {
+      const PixelSet& x = (*sets)[a];
+      if (x.size() >= kFewestPixels) continue;
+      for (size_t b = 0; b < sets->size(); ++b) {
+        const PixelSet& y = (*sets)[b];
+        if (a == b) continue;
+        const int64_t saved = Cost(x.taps, x.size()) + Cost(y.taps, y.size()) -
+                              Cost(x.taps | y.taps, x.size() + y.size());
+        if (saved > most) {
+          most = saved;
+          from = a;
+          to = b;
+        }
+      }
+    }
+    if (most == 0) return;
+    PixelSet& x = (*sets)[from];
+    PixelSet& y = (*sets)[to];
+    y.taps |= x.taps;
+    y.pixels.insert(y.pixels.end(), x.pixels.begin(), x.pixels.end());
+    y.pixel_taps.insert(y.pixel_taps.end(), x.pixel_taps.begin(), x.pixel_taps.end());
+    sets->erase(sets->begin() + static_cast<std::ptrdiff_t>(from));
+  }
+}
+
+// Tiles of even size, the larger ones first.
+void AddTiles(const DirectGeometry& g, const PixelSet& set, DirectTiles* tiles) {
+  const int64_t count = NumTiles(set.size());
+  int64_t end = 0;
+  for (int64_t t = 0; t < count; ++t) {
+    const int64_t begin = end;
+    end += set.size() / count + (t < set.size() % count ? 1 : 0);
+    std::vector<DirectTap> taps;
+    for (int64_t tap = 0; tap < g.taps(); ++tap) {
+      uint32_t reached = 0;
+      for (int64_t p = begin; p < end; ++p) {
+        reached |= (set.pixel_taps[p] >> tap & 1) << (p - begin);
+      }
+      if (reached != 0) taps.push_back({g.ShiftOf(tap), tap, reached});
+    }
+    DirectTiles::Tile tile{static_cast<int32_t>(tiles->pixels.size()),
+                           static_cast<int32_t>(end - begin), 0, static_cast<int32_t>(taps.size())};
+    const auto known = tiles->taps.size() < taps.size()
+                           ? tiles->taps.end()
+                           : tiles->taps.end() - static_cast<std::ptrdiff_t>(taps.size());
+    if (known == tiles->taps.end() || !std::equal(taps.begin(), taps.end(), known)) {
+      tiles->taps.insert(tiles->taps.end(), taps.begin(), taps.end());
+    }
+    tile.first_tap = static_cast<int32_t>(tiles->taps.size() - taps.size());
+    tiles->tiles.push_back(tile);
+    tiles->pixels.insert(tiles->pixels.end(), set.pixels.begin() + begin, set.pixels.begin() + end);
+  }
+}
+
+}  // namespace
+
+uint32_t DirectGeometry::TapsInside(int64_t row, int64_t column) const {
+  uint32_t taps = 0;
+  for (int64_t tap = 0; tap < this->taps(); ++tap) {
+    const int64_t y = row + tap / kernel[1] * dilations[0] - pads[0];
+    const int64_t x = column + tap % kernel[1] * dilations[1] - pads[1];
+    if (y >= 0 && y < in.height && x >= 0 && x < in.width) taps |= uint32_t{1} << tap;
+  }
+  return taps;
+}
+
+int64_t DirectGeometry::ShiftOf(int64_t tap) const {
+  return (tap / kernel[1] * dilations[0] * in.width + tap % kernel[1] * dilations[1]) * block;
+}
+
+DirectTiling::DirectTiling(const DirectGeometry& geometry) : geometry_(geometry) {
+  const DirectGeometry& g = geometry;
+  const Shape& out = g.out;
+  for (int64_t first = 0; first < out.height; first += kBandRows) {
+    const int64_t end = std::min(first + kBandRows, out.height);
+    std::vector<uint32_t> inside;
+    for (int64_t row = first; row < end; ++row) {
+      inside.push_back(0);
+      for (int64_t i = 0; i < g.kernel[0]; ++i) {
+        const int64_t y = row + i * g.dilations[0] - g.pads[0];
+        if (y >= 0 && y < g.in.height) inside.back() |= uint32_t{1} << i;
+      }
+    }
+    const auto [at, is_new] = tiles_.try_emplace(std::move(inside));
+    if (is_new) at->second = Make(1, first, end);
+    bands_.push_back(&at->second);
+  }
+  panel_images_ = std::clamp<int64_t>(kPanelPixels / (out.height * out.width), 1, kMostPanelImages);
+  if (panel_images_ > 1) panel_ = Make(panel_images_, 0, out.height);
+}
+
+DirectTiles DirectTiling::Make(int64_t images, int64_t first_row, int64_t end_row) const {
+  const DirectGeometry& g = geometry_;
+  std::map<uint32_t, PixelSet> regions;
+  for (int64_t image = 0; image < images; ++image) {
+    for (int64_t row = first_row; row < end_row; ++row) {
+      for (int64_t column = 0; column < g.out.width; ++column) {
+        const uint32_t taps = g.TapsInside(row, column);
+        const int64_t y = row - first_row;
+        const int64_t place = (y - g.pads[0]) * g.in.width + column - g.pads[1];
+        PixelSet& region = regions[taps];
+        region.taps = taps;
+        region.pixels.push_back({static_cast<int32_t>(image), static_cast<int32_t>(place * g.block),
+                                 static_cast<int32_t>((y * g.out.width + column) * g.block)});
+        region.pixel_taps.push_back(taps);
+      }
+    }
+  }
+  std::vector<PixelSet> sets;
+  for (auto& [taps, set] : regions) sets.push_back(std::move(set));
+  JoinSmallSets(&sets);
+  DirectTiles tiles;
+  for (const PixelSet& set : sets) AddTiles(g, set, &tiles);
+  return tiles;
+}
+
+}  // namespace csc::onednn
