@@ -23,9 +23,6 @@ namespace csc::onednn {
 
 class BandedMap {
  public:
-  // Blocks of results that are computed together.
-  static constexpr int kColumns = 2;
-
   // Of a shape at stride 1; shape.images does not matter.
   explicit BandedMap(const ConvolutionShape& shape);
   virtual ~BandedMap() = default;

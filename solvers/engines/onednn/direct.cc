@@ -17,7 +17,7 @@ Direct::Direct(const ConvolutionShape& s)
   MakeGroups();
 }
 
-// Pairs of blocks, but those of few channels alone.
+// As many blocks as kernels take, but those of few channels alone.
 void Direct::MakeGroups() {
   const std::vector<int> results = ChannelsOfBlocks(out_);
   const auto by_tap_lanes = [&](size_t block) { return TapLanes::Pays(geometry_, results[block]); };
@@ -32,7 +32,11 @@ void Direct::MakeGroups() {
       scratch_floats_ += group.tap_lanes->scratch_floats();
       filter_floats_ += group.tap_lanes->filter_floats();
     } else {
-      if (block + 1 < results.size() && !by_tap_lanes(block + 1)) ++block, ++group.columns;
+      while (group.columns < kMostDirectColumns && block + 1 < results.size() &&
+             !by_tap_lanes(block + 1)) {
+        ++group.columns;
+        ++block;
+      }
       filter_floats_ += geometry_.taps() * inner_ * group.columns * out_.block;
     }
     groups_.push_back(std::move(group));

@@ -36,7 +36,10 @@ struct DirectSums {
   int64_t column_stride;   // between blocks
 };
 
-// Writes `columns` (1 or 2) blocks of results of 1 to MostDirectPixels() pixels.
+constexpr int kMostDirectColumns = 2;
+
+// Writes `columns` (at most kMostDirectColumns) blocks of results of 1 to MostDirectPixels()
+// pixels.
 void SumTaps(const DirectSums& sums, int pixels, int columns, int block);
 
 // A row of one block of results as the sums of products that lie at their taps' pixels.

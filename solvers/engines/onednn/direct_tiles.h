@@ -58,6 +58,8 @@ class DirectTiling {
   static constexpr int64_t kBandRows = 4;
 
   explicit DirectTiling(const DirectGeometry& geometry);
+  DirectTiling(const DirectTiling&) = delete;
+  DirectTiling& operator=(const DirectTiling&) = delete;
 
   int64_t num_bands() const { return static_cast<int64_t>(bands_.size()); }
   // Of one image.

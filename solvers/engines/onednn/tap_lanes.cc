@@ -7,8 +7,6 @@ namespace csc::onednn {
 
 namespace {
 
-constexpr int kColumns = 2;  // blocks of lanes that are computed together
-
 // Rows of results between which rows of products may be dropped.
 constexpr int64_t kStepRows = 4;
 
@@ -48,10 +46,10 @@ double TapLanes::products() const {
   return static_cast<double>(geometry_.in.height * geometry_.in.width * inner_ * lanes_);
 }
 
-// [groups of kColumns blocks of lanes][channels][lanes of the group]
+// [groups of kMostDirectColumns blocks of lanes][channels][lanes of the group]
 int64_t TapLanes::FilterOffset(int64_t channel, int64_t result, int64_t tap) const {
   const int64_t lane = tap * results_ + result;
-  const int64_t group_lanes = kColumns * geometry_.block;
+  const int64_t group_lanes = kMostDirectColumns * geometry_.block;
   const int64_t first = lane / group_lanes * group_lanes;
   return first * inner_ + channel * std::min(group_lanes, lanes_ - first) + lane - first;
 }
@@ -108,8 +106,9 @@ void TapLanes::Multiply(const float* image, int64_t first_row, int64_t end_row,
       }
     }
     tap.pixels = (uint32_t{1} << pixels) - 1;
-    for (int64_t lane = 0; lane < lanes_; lane += kColumns * g.block) {
-      const int columns = static_cast<int>(std::min<int64_t>(kColumns, (lanes_ - lane) / g.block));
+    for (int64_t lane = 0; lane < lanes_; lane += kMostDirectColumns * g.block) {
+      const int columns =
+          static_cast<int>(std::min<int64_t>(kMostDirectColumns, (lanes_ - lane) / g.block));
       sums.filters = filters + lane * inner_;
       sums.results = scratch + lane;
       SumTaps(sums, pixels, columns, g.block);

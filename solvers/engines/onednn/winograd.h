@@ -48,6 +48,8 @@ class Winograd : public BandedMap {
   void AddGradient(const float* transformed, float* gradient) const;
 
  private:
+  static constexpr int kColumns = 2;  // blocks of results that are computed together
+
   void MakeTiles();
   void RunPanel(const WinogradPanel& panel, const WinogradPlane& from, const float* packed_filters,
                 float scale, const WinogradPlane& to, float* scratch) const;
