@@ -35,7 +35,8 @@ class BandedMap {
   virtual std::string Describe() const = 0;
   virtual int64_t num_bands() const = 0;
   virtual int64_t filter_floats() const = 0;
-  virtual int64_t scratch_floats() const = 0;
+  // That Run needs for so many images.
+  virtual int64_t scratch_floats(int64_t images) const = 0;
 
   // Arranges filters [w, C, kh, kw] as Run wants them.
   virtual void PackFilters(const float* filters, float* packed) const = 0;

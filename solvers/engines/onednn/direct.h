@@ -24,7 +24,7 @@ class Direct : public BandedMap {
   std::string Describe() const override { return "direct"; }
   int64_t num_bands() const override;
   int64_t filter_floats() const override;
-  int64_t scratch_floats() const override { return 0; }
+  int64_t scratch_floats(int64_t) const override { return 0; }
   void PackFilters(const float* filters, float* packed) const override;
   void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
            const float* packed_filters, float scale, Plane to, float* scratch,
