@@ -116,7 +116,7 @@ class Bench {
     const BandedMap* map = owned.get();
     maps_.push_back(std::move(owned));
     const float* filters = AddBuffer(map->filter_floats())->data();
-    float* scratch = AddBuffer(map->scratch_floats())->data();
+    float* scratch = AddBuffer(map->scratch_floats(shape_.images))->data();
     const bool analysis = shape_.kind == ConvolutionKind::kAnalysis;
     const Plane from = PlaneOf(analysis ? image_ : code_), to = PlaneOf(analysis ? code_ : image_);
     contenders_.push_back({name, map->products(), [=, images = shape_.images] {
@@ -130,7 +130,7 @@ class Bench {
     const Winograd* map = owned.get();
     maps_.push_back(std::move(owned));
     float* sums = AddBuffer(map->gradient_floats())->data();
-    float* scratch = AddBuffer(map->scratch_floats())->data();
+    float* scratch = AddBuffer(map->gradient_scratch_floats(shape_.images))->data();
     contenders_.push_back({"winograd", map->products(), [this, map, sums, scratch] {
                              map->Accumulate(PlaneOf(image_), PlaneOf(code_), shape_.images, 1e-6f,
                                              sums, scratch);

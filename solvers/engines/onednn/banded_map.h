@@ -32,7 +32,8 @@ class BandedMap {
   virtual std::string Describe() const = 0;
   virtual int64_t num_bands() const = 0;
   virtual int64_t filter_floats() const = 0;
-  virtual int64_t scratch_floats() const = 0;
+  // That Run needs for so many images.
+  virtual int64_t scratch_floats(int64_t images) const = 0;
   // Multiplications of an image, those of the results' padding lanes included.
   virtual double products() const = 0;
 

@@ -62,7 +62,6 @@ void BandedSet::AddMap(int k, const ConvolutionShape& shape, Arithmetic arithmet
     entry.map = std::make_unique<Direct>(shape);
   }
   if (!entry.map) return;
-  scratch_floats_ = std::max(scratch_floats_, entry.map->scratch_floats());
   const int twin = FindTwin(k, shape);
   if (twin >= 0) {
     entry.filters = entries_[twin].filters;
@@ -78,7 +77,6 @@ void BandedSet::AddGradient(int k, const ConvolutionShape& shape) {
   if (!PrefersWinograd(Opcode::kFilterGradient, *map)) return;
   Entry& entry = entries_[k];
   entry.gradient = std::move(map);
-  scratch_floats_ = std::max(scratch_floats_, entry.gradient->scratch_floats());
   const int twin = FindTwin(k, shape);
   entry.gradient_offset = twin < 0 ? gradient_floats_ : entries_[twin].gradient_offset;
   if (twin < 0) gradient_floats_ += entry.gradient->gradient_floats();
@@ -127,6 +125,15 @@ void BandedSet::AddGradients(size_t stage, const float* sums, float* gradients) 
     const ParameterInfo& info = program_.parameters()[plan_.instructions[k].filters];
     entries_[k].gradient->AddGradient(sums + entries_[k].gradient_offset, gradients + info.offset);
   }
+}
+
+int64_t BandedSet::scratch_floats(int64_t images) const {
+  int64_t floats = 0;
+  for (const Entry& entry : entries_) {
+    if (entry.map) floats = std::max(floats, entry.map->scratch_floats(images));
+    if (entry.gradient) floats = std::max(floats, entry.gradient->gradient_scratch_floats(images));
+  }
+  return floats;
 }
 
 int64_t BandedSet::PackedBytes() const {

@@ -43,7 +43,8 @@ class BandedSet {
   void ClearGradients(size_t stage, float* sums) const;
   void AddGradients(size_t stage, const float* sums, float* gradients) const;
 
-  int64_t scratch_floats() const { return scratch_floats_; }
+  // Of the largest map or gradient on so many images.
+  int64_t scratch_floats(int64_t images) const;
   int64_t gradient_floats() const { return gradient_floats_; }
   int64_t PackedBytes() const;
   std::string Describe() const;
@@ -67,7 +68,6 @@ class BandedSet {
   std::vector<Entry> entries_;                // by instruction
   std::vector<int> packed_;                   // instructions that own their filters
   std::vector<std::vector<int>> stage_sums_;  // by stage: a filter gradient for each sum
-  int64_t scratch_floats_ = 0;
   int64_t gradient_floats_ = 0;
 };
 

@@ -175,8 +175,11 @@ void OneDnnExecutable::Reserve(int64_t batch, int workers) {
   });
   for (Worker& worker : workers_) {
     if (keep_times_) worker.stopwatch.TurnOn();
-    worker.arena.Grow(plan_.ArenaFloats(images));
-    worker.scratchpad.Grow(banded_.scratch_floats());
+    // Workers that share an image keep its values in the first one's arena.
+    if (!Cooperates(batch) || &worker == &workers_[0]) {
+      worker.arena.Grow(plan_.ArenaFloats(images));
+    }
+    worker.scratchpad.Grow(banded_.scratch_floats(images));
     worker.winograd_gradients.Grow(banded_.gradient_floats());
     worker.sums.resize(std::max(worker.sums.size(), sums));
     for (const auto& set : tile_sets_) {

@@ -91,12 +91,18 @@ double Winograd::RelativeCost() const {
 
 int64_t Winograd::filter_floats() const { return kWinogradPoints * inner_ * out_.lanes(); }
 
-int64_t Winograd::scratch_floats() const {
-  const int64_t tiles = std::min<int64_t>(kPanelTiles, static_cast<int64_t>(tiles_.size()));
-  // The second buffer holds products, or transformed gradients of all lanes.
+int64_t Winograd::PanelFloats(int64_t images, int64_t lanes, int64_t more_lanes) const {
+  const int64_t tiles = std::min(kPanelTiles, images * first_tile_.back());
   return kWinogradPoints *
-         (WinogradPointStride(tiles, in_.lanes()) +
-          WinogradPointStride(tiles, std::max<int64_t>(out_.lanes(), kColumns * out_.block)));
+         (WinogradPointStride(tiles, lanes) + WinogradPointStride(tiles, more_lanes));
+}
+
+int64_t Winograd::scratch_floats(int64_t images) const {
+  return PanelFloats(images, in_.lanes(), kColumns * out_.block);
+}
+
+int64_t Winograd::gradient_scratch_floats(int64_t images) const {
+  return PanelFloats(images, in_.lanes(), out_.lanes());
 }
 
 int64_t Winograd::PackedStride(int64_t lane) const {

@@ -31,7 +31,7 @@ class Winograd : public BandedMap {
   // A band has 4 * dilation rows.
   int64_t num_bands() const override;
   int64_t filter_floats() const override;
-  int64_t scratch_floats() const override;
+  int64_t scratch_floats(int64_t images) const override;
   void PackFilters(const float* filters, float* packed) const override;
   void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
            const float* packed_filters, float scale, Plane to, float* scratch,
@@ -41,6 +41,8 @@ class Winograd : public BandedMap {
 
   // Floats of a gradient in the transformed domain.
   int64_t gradient_floats() const { return filter_floats(); }
+  // That Accumulate needs for so many images.
+  int64_t gradient_scratch_floats(int64_t images) const;
   // transformed += scale * the gradient of `images` images.
   void Accumulate(Plane image, Plane code, int64_t images, float scale, float* transformed,
                   float* scratch) const;
@@ -51,6 +53,8 @@ class Winograd : public BandedMap {
   static constexpr int kColumns = 2;  // blocks of results that are computed together
 
   void MakeTiles();
+  // Floats of a panel's transforms of two values.
+  int64_t PanelFloats(int64_t images, int64_t lanes, int64_t more_lanes) const;
   void RunPanel(const WinogradPanel& panel, const WinogradPlane& from, const float* packed_filters,
                 float scale, const WinogradPlane& to, float* scratch) const;
   // Where a filter's entry at point 0 lies in packed filters, and how far on the

@@ -50,5 +50,14 @@ TEST(Workspace, OfInferenceGrowsWithThreadsAlone) {
   EXPECT_LE(MegabytesFor(forward.get(), 256, 2) - MegabytesFor(forward.get(), 128, 2), 0.1);
 }
 
+TEST(Workspace, OfOneImageIsSharedByItsThreads) {
+  const auto forward = FindEngine("onednn").Prepare(DenseNetwork("none").forward);
+  const double filters = static_cast<double>(forward->WorkspaceBytes()) / kMegabyte;
+  const double one = MegabytesFor(forward.get(), 1, 1) - filters;
+  const double two = MegabytesFor(forward.get(), 1, 2) - filters;
+  EXPECT_LE(one, 3.8);        // 4.7 with the scratch memory of gradients and batches
+  EXPECT_LE(two - one, 0.8);  // 4.7 with an arena for each thread
+}
+
 }  // namespace
 }  // namespace csc::test
