@@ -19,6 +19,18 @@ void Binder::AddConvolution(const ConvolutionArguments& a, bool synthesis) {
   }
 }
 
+void Binder::AddSplitConvolution(const ConvolutionArguments& a, bool synthesis, int64_t ranges) {
+  const auto add = [&](auto kernel) {
+    kernel.whole.a = a;
+    kernel.whole.a.groups = Divisor(a.padded_channels / kernel.kOut);
+    kernel.slots = Divisor(kernel.kThreads / ranges);
+    kernel.range = Narrow(CeilDiv(a.source_channels, ranges));
+    Add(kernel, CeilDiv(a.pixels, kernel.slots.value()) * kernel.whole.a.groups.value());
+  };
+  if (synthesis) return add(SplitConvolutionKernel<true>{});
+  add(SplitConvolutionKernel<false>{});
+}
+
 void Binder::BindConvolution(const Instruction& i, const Epilogue& epilogue, ValueId result,
                              const Coefficient& coefficient) {
   const bool synthesis = i.op == Opcode::kSynthesis;
@@ -56,6 +68,8 @@ void Binder::BindConvolution(const Instruction& i, const Epilogue& epilogue, Val
     a.pads[axis] = Narrow(i.geometry.pads[axis]);
     a.strides[axis] = Divisor(i.geometry.strides[axis]);
   }
+  const int64_t ranges = RangesOf(tuning_, filters, to, batch_);
+  if (ranges > 1) return AddSplitConvolution(a, synthesis, ranges);
   const bool wide = a.pixels / 4 * a.groups.value() >= tuning_.wide_threads;
   if (filters.group == 4) {
     return wide ? AddConvolution<4, 4>(a, synthesis) : AddConvolution<4, 1>(a, synthesis);
@@ -130,6 +144,14 @@ int64_t Binder::AddDirectGradient(const Instruction& i, int64_t entries, float**
   k.image_tiles = Divisor(CeilDiv(x.channels, K::kImage));
   Add(k, ranges * tiles);
   return ranges;
+}
+
+int64_t RangesOf(const Tuning& tuning, const PackedFilters& filters, const Shape& result,
+                 int64_t batch) {
+  const int64_t threads = batch * result.height * result.width * filters.padded_channels /
+                          SplitConvolutionKernel<false>::kOut;
+  return ChooseSplit(tuning.capability, tuning.split_threads, threads, filters.source_channels,
+                     filters.source_channels * filters.taps, tuning.split_products);
 }
 
 std::vector<Launch> BindFilters(const Program& program, const Plan& plan,

@@ -72,6 +72,7 @@ class Binder : private Operands {
                             const Coefficient& coefficient);
   template <int kOut, int kPixels>
   void AddConvolution(const ConvolutionArguments& a, bool synthesis);
+  void AddSplitConvolution(const ConvolutionArguments& a, bool synthesis, int64_t ranges);
   void BindFilterGradient(const Instruction& i);
   // Both launch the first pass and return the number of ranges.
   int64_t AddTensorGradient(const Instruction& i, int64_t entries, float** partials);

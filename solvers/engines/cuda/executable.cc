@@ -165,9 +165,13 @@ std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId re
   }
   const auto tile = ChooseFloat32Tile(device_.tuning().capability, device_.tuning().tensor_blocks,
                                       i, shape, batch);
-  return (tile ? ": tiles in shared memory, float32: " + describe(*tile, 32)
-               : ": direct convolution, float32") +
-         NotReduced(WhyNotOnTensorCores(i));
+  const int64_t ranges = RangesOf(device_.tuning(), filters, shape, batch);
+  std::string how = tile ? ": tiles in shared memory, float32: " + describe(*tile, 32)
+                         : ": direct convolution, float32";
+  if (!tile && ranges > 1) {
+    how += fmt::format(", its sums in {} ranges (table {})", ranges, kTensorTableVersion);
+  }
+  return how + NotReduced(WhyNotOnTensorCores(i));
 }
 
 std::string CudaExecutable::DescribeGradient(const Instruction& i) const {

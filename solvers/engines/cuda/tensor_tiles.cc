@@ -18,6 +18,9 @@ constexpr int64_t kMaxStride = 2;
 // A warp's pixels are few rows of one image, if they can be.
 constexpr int64_t kMaxColumns = 32;
 
+// Of source channels, in a block that has eight pixels left then.
+constexpr int64_t kMaxRanges = 32;
+
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Positions along an axis that the taps of one pixel span.
@@ -118,6 +121,19 @@ std::optional<TensorTile> ChooseFloat32Tile(int capability, double blocks_factor
   // The kernel's 256 pixels; the table's smaller tiles are for tensor cores.
   if (tile.rule->column_tiles != 8 || tile.rule->warps != 4) return std::nullopt;
   return tile;
+}
+
+int64_t ChooseSplit(int capability, double factor, int64_t threads, int64_t source_channels,
+                    int64_t products, int64_t least) {
+  const SplitRule* rule = kSplitTable;
+  while (capability < rule->capability) ++rule;
+  const double wanted = factor * static_cast<double>(rule->threads);
+  int64_t ranges = 1;
+  while (static_cast<double>(threads * ranges) < wanted && 2 * ranges <= kMaxRanges &&
+         2 * ranges <= source_channels && 2 * ranges * least <= products) {
+    ranges *= 2;
+  }
+  return ranges;
 }
 
 const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code) {

@@ -25,15 +25,15 @@ using Kernel = std::variant<
     AveragePoolAdjointKernel, ShortcutKernel, ShortcutAdjointKernel, PackFiltersKernel,
     ConvolutionKernel<4, 1, false>, ConvolutionKernel<8, 1, false>, ConvolutionKernel<4, 4, false>,
     ConvolutionKernel<8, 4, false>, ConvolutionKernel<4, 1, true>, ConvolutionKernel<8, 1, true>,
-    ConvolutionKernel<4, 4, true>, ConvolutionKernel<8, 4, true>, ChannelSumsKernel,
-    FinishStatisticKernel, GradientSumKernel, SoftmaxLossKernel, FilterGradientKernel,
-    FilterGradientSumKernel, SquaresKernel, ClipKernel, SgdKernel, PackTensorFiltersKernel<Tf32>,
-    PackTensorFiltersKernel<Bfloat16>, TensorConvolutionKernel<Tf32, 1, 2, 4>,
-    TensorConvolutionKernel<Tf32, 1, 8, 4>, TensorConvolutionKernel<Tf32, 2, 2, 4>,
-    TensorConvolutionKernel<Tf32, 2, 8, 4>, TensorConvolutionKernel<Bfloat16, 1, 2, 4>,
-    TensorConvolutionKernel<Bfloat16, 1, 8, 4>, TensorConvolutionKernel<Bfloat16, 2, 2, 4>,
-    TensorConvolutionKernel<Bfloat16, 2, 8, 4>, TensorFilterGradientKernel<9>,
-    TiledConvolutionKernel>;
+    ConvolutionKernel<4, 4, true>, ConvolutionKernel<8, 4, true>, SplitConvolutionKernel<false>,
+    SplitConvolutionKernel<true>, ChannelSumsKernel, FinishStatisticKernel, GradientSumKernel,
+    SoftmaxLossKernel, FilterGradientKernel, FilterGradientSumKernel, SquaresKernel, ClipKernel,
+    SgdKernel, PackTensorFiltersKernel<Tf32>, PackTensorFiltersKernel<Bfloat16>,
+    TensorConvolutionKernel<Tf32, 1, 2, 4>, TensorConvolutionKernel<Tf32, 1, 8, 4>,
+    TensorConvolutionKernel<Tf32, 2, 2, 4>, TensorConvolutionKernel<Tf32, 2, 8, 4>,
+    TensorConvolutionKernel<Bfloat16, 1, 2, 4>, TensorConvolutionKernel<Bfloat16, 1, 8, 4>,
+    TensorConvolutionKernel<Bfloat16, 2, 2, 4>, TensorConvolutionKernel<Bfloat16, 2, 8, 4>,
+    TensorFilterGradientKernel<9>, TiledConvolutionKernel>;
 
 struct Launch {
   Kernel kernel;
