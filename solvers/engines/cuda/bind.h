@@ -4,10 +4,12 @@
 #define CSC_SOLVERS_ENGINES_CUDA_BIND_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "solvers/engines/cuda/kernels/launch.h"
 #include "solvers/engines/cuda/plan.h"
+#include "solvers/engines/cuda/tensor_tiles.h"
 #include "solvers/engines/sgd.h"
 #include "solvers/program/program.h"
 
@@ -75,6 +77,12 @@ inline float* AddressOf(const Addresses& addresses, const Plan& plan, ValueId va
 // Ranges of source channels that the threads of a direct convolution share out.
 int64_t RangesOf(const Tuning& tuning, const PackedFilters& filters, const Shape& result,
                  int64_t batch);
+
+// The tile in shared memory of a filter gradient, on tensor cores or not; none for
+// direct sums.
+std::optional<TensorGradientTile> GradientTileOf(const Plan& plan, const Tuning& tuning,
+                                                 const Instruction& gradient, const Shape& image,
+                                                 const Shape& code);
 
 // The launches that pack the parameters' filters.
 std::vector<Launch> BindFilters(const Program& program, const Plan& plan,

@@ -92,10 +92,10 @@ void Binder::AddTensorConvolution(const Instruction& i, const PackedFilters& fil
 void Binder::BindFilterGradient(const Instruction& i) {
   const int64_t entries = program_.parameters()[i.filters].size();
   float* partials = nullptr;
-  const bool tensor =
-      plan_.tensor_cores() && WhyNoTensorGradient(i, ShapeOf(i.terms[1].value)) == nullptr;
-  const int64_t ranges =
-      tensor ? AddTensorGradient(i, entries, &partials) : AddDirectGradient(i, entries, &partials);
+  const auto tile =
+      GradientTileOf(plan_, tuning_, i, ShapeOf(i.terms[0].value), ShapeOf(i.terms[1].value));
+  const int64_t ranges = tile ? AddTiledGradient(i, *tile, entries, &partials)
+                              : AddDirectGradient(i, entries, &partials);
   Add(FilterGradientSumKernel{partials,
                               static_cast<uint32_t>(entries),
                               static_cast<uint32_t>(ranges),
@@ -104,10 +104,18 @@ void Binder::BindFilterGradient(const Instruction& i) {
       entries);
 }
 
-int64_t Binder::AddTensorGradient(const Instruction& i, int64_t entries, float** partials) {
-  TensorGradient gradient = BindTensorGradient(plan_.arithmetic, *this, i, tuning_, batch_);
+int64_t Binder::AddTiledGradient(const Instruction& i, const TensorGradientTile& tile,
+                                 int64_t entries, float** partials) {
+  const Rounding rounding = !plan_.tensor_cores()                   ? Rounding::kNone
+                            : plan_.arithmetic == Arithmetic::kTf32 ? Rounding::kTf32
+                                                                    : Rounding::kBfloat16;
+  TiledGradient gradient = BindTiledGradient(rounding, *this, i, tile, tuning_, batch_);
   *partials = gradient.kernel.partials = Scratch<float>(gradient.ranges * entries);
-  Add(gradient.kernel, gradient.blocks);
+  if (plan_.tensor_cores()) {
+    Add(TensorFilterGradientKernel{gradient.kernel}, gradient.blocks);
+  } else {
+    Add(TiledFilterGradientKernel{gradient.kernel}, gradient.blocks);
+  }
   return gradient.ranges;
 }
 
@@ -152,6 +160,14 @@ int64_t RangesOf(const Tuning& tuning, const PackedFilters& filters, const Shape
                           SplitConvolutionKernel<false>::kOut;
   return ChooseSplit(tuning.capability, tuning.split_threads, threads, filters.source_channels,
                      filters.source_channels * filters.taps, tuning.split_products);
+}
+
+std::optional<TensorGradientTile> GradientTileOf(const Plan& plan, const Tuning& tuning,
+                                                 const Instruction& gradient, const Shape& image,
+                                                 const Shape& code) {
+  if (!plan.tensor_cores()) return ChooseFloat32GradientTile(gradient, image, code);
+  if (WhyNoTensorGradient(gradient, code) != nullptr) return std::nullopt;
+  return ChooseTensorGradientTile(tuning.capability, gradient.geometry, code);
 }
 
 std::vector<Launch> BindFilters(const Program& program, const Plan& plan,

@@ -73,6 +73,21 @@ TensorGradientTile MakeGradientTile(const Geometry& geometry, const Shape& code,
   return tile;
 }
 
+TensorGradientTile LargestGradientTile(int64_t shared_bytes, const Geometry& geometry,
+                                       const Shape& code) {
+  int64_t columns = CeilDiv(Part(code.width, kMaxColumns), kMmaWords) * kMmaWords;
+  int64_t rows = Part(code.height, kGradientPositions / columns);
+  for (;;) {
+    const TensorGradientTile tile = MakeGradientTile(geometry, code, rows, columns);
+    if (tile.shared_bytes() <= shared_bytes) return tile;
+    if (rows > 1) {
+      rows = CeilDiv(rows, 2);
+    } else {
+      columns -= kMmaWords;
+    }
+  }
+}
+
 const TensorRule& FirstRule(int capability) {
   for (const TensorRule& rule : kTensorTable) {
     if (capability >= rule.capability) return rule;
@@ -148,7 +163,7 @@ const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code) 
 }
 
 int64_t TensorGradientTile::shared_bytes() const {
-  using K = TensorFilterGradientKernel<kMaxGradientTaps>;
+  using K = TensorFilterGradientKernel;
   return static_cast<int64_t>(sizeof(uint32_t)) *
          (K::kCode * GradientRow(static_cast<uint32_t>(size[0] * size[1])) +
           K::kImage * GradientRow(static_cast<uint32_t>(halo[0] * halo[1])));
@@ -156,18 +171,15 @@ int64_t TensorGradientTile::shared_bytes() const {
 
 TensorGradientTile ChooseTensorGradientTile(int capability, const Geometry& geometry,
                                             const Shape& code) {
-  const int64_t shared = FirstRule(capability).shared_bytes;
-  int64_t columns = CeilDiv(Part(code.width, kMaxColumns), kMmaWords) * kMmaWords;
-  int64_t rows = Part(code.height, kGradientPositions / columns);
-  for (;;) {
-    const TensorGradientTile tile = MakeGradientTile(geometry, code, rows, columns);
-    if (tile.shared_bytes() <= shared) return tile;
-    if (rows > 1) {
-      rows = CeilDiv(rows, 2);
-    } else {
-      columns -= kMmaWords;
-    }
-  }
+  return LargestGradientTile(FirstRule(capability).shared_bytes, geometry, code);
+}
+
+std::optional<TensorGradientTile> ChooseFloat32GradientTile(const Instruction& gradient,
+                                                            const Shape& image, const Shape& code) {
+  // Of groups of 32, of which half would be wasted.
+  if (std::min(image.channels, code.channels) <= 16) return std::nullopt;
+  if (WhyNoTensorGradient(gradient, code) != nullptr) return std::nullopt;
+  return LargestGradientTile(kMinGradientBytes, gradient.geometry, code);
 }
 
 }  // namespace csc::cuda

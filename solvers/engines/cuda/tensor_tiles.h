@@ -87,9 +87,6 @@ int64_t ChooseSplit(int capability, double factor, int64_t threads, int64_t sour
 // As WhyNotOnTensorCores, for filter gradients whose code has this shape.
 const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code);
 
-// Of the kernel.
-constexpr int kMaxGradientTaps = 9;
-
 struct TensorGradientTile {
   std::array<int64_t, 2> size{};  // rows; columns, a multiple of 8
   std::array<int64_t, 2> halo{};
@@ -102,6 +99,11 @@ struct TensorGradientTile {
 // fixes the order of sums, which therefore depends on the device here.
 TensorGradientTile ChooseTensorGradientTile(int capability, const Geometry& geometry,
                                             const Shape& code);
+
+// That of a gradient in float32, the same on every device; none where channels are so
+// few that direct sums waste less, or for what WhyNoTensorGradient says.
+std::optional<TensorGradientTile> ChooseFloat32GradientTile(const Instruction& gradient,
+                                                            const Shape& image, const Shape& code);
 
 }  // namespace csc::cuda
 

@@ -16,6 +16,7 @@
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
 #include "solvers/engines/cuda/kernels/tensor_filter_gradient.h"
 #include "solvers/engines/cuda/kernels/tiled_convolution.h"
+#include "solvers/engines/cuda/kernels/tiled_filter_gradient.h"
 
 namespace csc::cuda {
 
@@ -33,7 +34,7 @@ using Kernel = std::variant<
     TensorConvolutionKernel<Tf32, 2, 2, 4>, TensorConvolutionKernel<Tf32, 2, 8, 4>,
     TensorConvolutionKernel<Bfloat16, 1, 2, 4>, TensorConvolutionKernel<Bfloat16, 1, 8, 4>,
     TensorConvolutionKernel<Bfloat16, 2, 2, 4>, TensorConvolutionKernel<Bfloat16, 2, 8, 4>,
-    TensorFilterGradientKernel<9>, TiledConvolutionKernel>;
+    TensorFilterGradientKernel, TiledConvolutionKernel, TiledFilterGradientKernel>;
 
 struct Launch {
   Kernel kernel;
