@@ -102,16 +102,15 @@ std::map<std::string, std::vector<float>> Expected(const Workload& workload, con
                                                    Executor* executor) {
   const auto executable = engine.Prepare(workload.program, {Arithmetic::kDirect});
   if (workload.what.phase == Phase::kTraining) {
-    TrainingStep step(workload, executable.get(), executor);
-    step.Differentiate(kChecked);
+    const LossAndGradients step = Differentiate(workload, executable.get(), executor, kChecked);
     // Gradients of what is not trained mean nothing.
     std::vector<float> gradients;
     for (const ModelParameter& p : workload.model.parameters) {
       for (int64_t i = 0; i < p.size(); ++i) {
-        gradients.push_back(p.trainable ? step.gradients()[gradients.size()] : 0);
+        gradients.push_back(p.trainable ? step.gradients[gradients.size()] : 0);
       }
     }
-    return {{"loss", {static_cast<float>(step.loss())}}, {"gradients", std::move(gradients)}};
+    return {{"loss", {static_cast<float>(step.loss)}}, {"gradients", std::move(gradients)}};
   }
   std::vector<float> scores(kChecked * kClasses);
   RunArguments run;

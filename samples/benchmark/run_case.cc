@@ -128,11 +128,10 @@ std::vector<Result> RunInference(const Workload& workload, int64_t batch, Execut
 
 Result RunTraining(const Workload& workload, int64_t batch, Executable* executable,
                    const Runner& runner, const RunOptions& options) {
-  executable->SetParameters(workload.parameters.data());
   Result result = MakeResult(workload, batch, runner);
   result.workspace = Reserve(executable, batch, options.threads);
-  TrainingStep step(workload, executable, options.executor);
-  result.timing = Measure(options.seconds, [&] { step.Step(batch); });
+  TrainingStep step(workload, executable, options.executor, batch);
+  result.timing = Measure(options.seconds, [&] { step.Step(); });
   return result;
 }
 

@@ -1,46 +1,64 @@
 #include "samples/benchmark/training_step.h"
 
 #include "solvers/error.h"
+#include "training/session.h"
 
 namespace csc {
 
-TrainingStep::TrainingStep(const Workload& workload, Executable* executable, Executor* executor)
-    : workload_(workload),
-      executable_(executable),
-      executor_(executor),
-      parameters_(workload.parameters),
-      velocity_(parameters_.size()),
-      gradients_(parameters_.size()),
-      statistics_(workload.training.statistics_size()) {
+namespace {
+
+SessionOptions OptionsOf(const Workload& workload, Executor* executor, int64_t batch) {
+  SessionOptions options;
+  options.sgd.momentum = kMomentum;
   for (const ModelParameter& p : workload.model.parameters) {
-    groups_.push_back({p.size(), p.trainable, p.role == Role::kFilters, p.nonnegative});
+    options.groups.push_back({p.size(), p.trainable, p.role == Role::kFilters, p.nonnegative});
   }
+  options.batch = batch;
+  options.executor = executor;
+  return options;
 }
 
-void TrainingStep::Differentiate(int64_t batch) {
+}  // namespace
+
+LossAndGradients Differentiate(const Workload& workload, Executable* executable, Executor* executor,
+                               int64_t batch) {
+  LossAndGradients result;
+  result.gradients.resize(workload.parameters.size());
+  std::vector<float> statistics(workload.training.statistics_size());
   int64_t correct = 0;
   RunArguments run;
   run.batch = batch;
-  run.inputs = {workload_.images.data()};
+  run.inputs = {workload.images.data()};
   run.outputs = {nullptr};
-  run.labels = workload_.labels.data();
-  run.gradients = gradients_.data();
-  run.statistics = statistics_.data();
-  run.loss = &loss_;
+  run.labels = workload.labels.data();
+  run.gradients = result.gradients.data();
+  run.statistics = statistics.data();
+  run.loss = &result.loss;
   run.correct = &correct;
-  run.executor = executor_;
-  executable_->SetParameters(parameters_.data());
-  executable_->Run(run);
+  run.executor = executor;
+  executable->SetParameters(workload.parameters.data());
+  executable->Run(run);
+  return result;
 }
 
-void TrainingStep::Step(int64_t batch) {
-  Differentiate(batch);
-  SgdOptions options;
-  options.momentum = kMomentum;
-  const bool finite =
-      SgdStep(options, kLearningRate, groups_, gradients_.data(), &parameters_, &velocity_);
-  Require(finite, "the parameters became infinite while {} was timed",
+TrainingStep::TrainingStep(const Workload& workload, Executable* executable, Executor* executor,
+                           int64_t batch)
+    : workload_(workload),
+      batch_(batch),
+      session_(BeginSession(executable, workload.training, OptionsOf(workload, executor, batch))) {
+  session_->SetState(workload.parameters.data(),
+                     std::vector<float>(workload.parameters.size()).data());
+  Queue();
+}
+
+void TrainingStep::Step() {
+  Queue();
+  Require(session_->Finish().finite, "the parameters became infinite while {} was timed",
           NetworkName(workload_.what.model));
+}
+
+void TrainingStep::Queue() {
+  session_->Queue({batch_, workload_.images.data(), workload_.labels.data(), kLearningRate});
 }
 
 }  // namespace csc

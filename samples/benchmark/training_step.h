@@ -1,16 +1,17 @@
-// A training step as the driver makes it: parameters handed over, forward and
-// backward pass, SGD with momentum. Images and labels are given; loading and
+// A training step as the driver makes it: forward and backward pass, SGD with momentum,
+// by the engine itself where it can. Images and labels are given; loading and
 // augmenting them is not part of it.
 
 #ifndef CSC_SAMPLES_BENCHMARK_TRAINING_STEP_H_
 #define CSC_SAMPLES_BENCHMARK_TRAINING_STEP_H_
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "samples/benchmark/workload.h"
 #include "solvers/engines/engine.h"
-#include "training/optimiser/sgd.h"
+#include "solvers/engines/training_session.h"
 
 namespace csc {
 
@@ -19,29 +20,31 @@ namespace csc {
 inline constexpr double kLearningRate = 1e-6;
 inline constexpr double kMomentum = 0.9;
 
+struct LossAndGradients {
+  double loss = 0;
+  std::vector<float> gradients;
+};
+
+// Of the first `batch` images.
+LossAndGradients Differentiate(const Workload& workload, Executable* executable, Executor* executor,
+                               int64_t batch);
+
 class TrainingStep {
  public:
-  // `workload`, `executable` and `executor` must outlive it.
-  TrainingStep(const Workload& workload, Executable* executable, Executor* executor);
+  // On the first `batch` images. Queues a step, so that every later one waits for a
+  // whole one. `workload`, `executable` and `executor` must outlive it.
+  TrainingStep(const Workload& workload, Executable* executable, Executor* executor, int64_t batch);
 
-  // Loss and gradients of the first `batch` images; no update.
-  void Differentiate(int64_t batch);
-  // All of a step. Throws Error when parameters stop being finite.
-  void Step(int64_t batch);
-
-  double loss() const { return loss_; }
-  const std::vector<float>& gradients() const { return gradients_; }
+  // Queues a step and waits for the one before, as the driver does: in a row they take
+  // the time of whole steps. Throws Error when parameters stop being finite.
+  void Step();
 
  private:
+  void Queue();
+
   const Workload& workload_;
-  Executable* const executable_;
-  Executor* const executor_;
-  std::vector<SgdGroup> groups_;
-  std::vector<float> parameters_;
-  std::vector<float> velocity_;
-  std::vector<float> gradients_;
-  std::vector<float> statistics_;
-  double loss_ = 0;
+  const int64_t batch_;
+  const std::unique_ptr<TrainingSession> session_;
 };
 
 }  // namespace csc
