@@ -38,10 +38,11 @@ comparison=(samples/gpu_comparison/compare.py training/pytorch/csc_models.py tra
 data=(tests/golden/golden.json tests/golden/training/first_steps.csv)
 # Small programs of every kernel, and for races of every kind of sum. Used by name.
 # shellcheck disable=SC2034
-memcheck=("tests/solvers/engines/exact_test *cuda*" "tests/solvers/engines/operator_parity_test *cuda*"
-  "tests/layers/cuda_network_gpu_test")
+memcheck=("tests/solvers/engines/cuda/gpu_test" "tests/solvers/engines/exact_test *cuda*"
+  "tests/solvers/engines/operator_parity_test *cuda*" "tests/layers/cuda_network_gpu_test")
 # shellcheck disable=SC2034
-racecheck=("tests/solvers/engines/exact_test *cuda*" "tests/solvers/engines/batch_statistics_test *cuda*")
+racecheck=("tests/solvers/engines/cuda/gpu_test" "tests/solvers/engines/exact_test *cuda*"
+  "tests/solvers/engines/batch_statistics_test *cuda*")
 
 build() {
   export HOME=${HOME:-/root} USER=${USER:-$(id -un)}

@@ -102,7 +102,6 @@ std::map<std::string, std::vector<float>> Expected(const Workload& workload, con
                                                    Executor* executor) {
   const auto executable = engine.Prepare(workload.program, {Arithmetic::kDirect});
   if (workload.what.phase == Phase::kTraining) {
-    executable->SetParameters(workload.parameters.data());
     const LossAndGradients step = Differentiate(workload, executable.get(), executor, kChecked);
     // Gradients of what is not trained mean nothing.
     std::vector<float> gradients;

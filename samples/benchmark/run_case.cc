@@ -156,9 +156,9 @@ Result RunTraining(const Workload& workload, int64_t batch, Executable* executab
   executable->SetParameters(workload.parameters.data());
   Result result = MakeResult(workload, batch, runner);
   result.workspace = Reserve(executable, batch, options.threads);
-  TrainingSteps steps(workload, executable, options.executor, batch);
-  result.timing = MeasureBesidePeak(options, [&] { steps.Step(); });
-  result.times = TimesOf(*executable, options.seconds, result, [&] { steps.Step(); });
+  TrainingStep step(workload, executable, options.executor, batch);
+  result.timing = MeasureBesidePeak(options, [&] { step.Step(); });
+  result.times = TimesOf(*executable, options.seconds, result, [&] { step.Step(); });
   return result;
 }
 

@@ -1,12 +1,13 @@
 #include "samples/benchmark/training_step.h"
 
 #include "solvers/error.h"
+#include "training/session.h"
 
 namespace csc {
 
-TrainingSteps::TrainingSteps(const Workload& workload, Executable* executable, Executor* executor,
-                             int64_t batch)
-    : workload_(workload), batch_(batch) {
+namespace {
+
+SessionOptions OptionsOf(const Workload& workload, Executor* executor, int64_t batch) {
   SessionOptions options;
   options.sgd.momentum = kMomentum;
   for (const ModelParameter& p : workload.model.parameters) {
@@ -14,24 +15,10 @@ TrainingSteps::TrainingSteps(const Workload& workload, Executable* executable, E
   }
   options.batch = batch;
   options.executor = executor;
-  session_ = BeginSession(executable, workload.training, options);
-  const std::vector<float> velocity(workload.parameters.size());
-  session_->SetState(workload.parameters.data(), velocity.data());
+  return options;
 }
 
-void TrainingSteps::Step() {
-  StepArguments arguments;
-  arguments.batch = batch_;
-  arguments.images = workload_.images.data();
-  arguments.labels = workload_.labels.data();
-  arguments.rate = kLearningRate;
-  session_->Queue(arguments);
-  if (under_way_) {
-    Require(session_->Finish().finite, "the parameters became infinite while {} was timed",
-            NetworkName(workload_.what.model));
-  }
-  under_way_ = true;
-}
+}  // namespace
 
 LossAndGradients Differentiate(const Workload& workload, Executable* executable, Executor* executor,
                                int64_t batch) {
@@ -49,8 +36,29 @@ LossAndGradients Differentiate(const Workload& workload, Executable* executable,
   run.loss = &result.loss;
   run.correct = &correct;
   run.executor = executor;
+  executable->SetParameters(workload.parameters.data());
   executable->Run(run);
   return result;
+}
+
+TrainingStep::TrainingStep(const Workload& workload, Executable* executable, Executor* executor,
+                           int64_t batch)
+    : workload_(workload),
+      batch_(batch),
+      session_(BeginSession(executable, workload.training, OptionsOf(workload, executor, batch))) {
+  session_->SetState(workload.parameters.data(),
+                     std::vector<float>(workload.parameters.size()).data());
+  Queue();
+}
+
+void TrainingStep::Step() {
+  Queue();
+  Require(session_->Finish().finite, "the parameters became infinite while {} was timed",
+          NetworkName(workload_.what.model));
+}
+
+void TrainingStep::Queue() {
+  session_->Queue({batch_, workload_.images.data(), workload_.labels.data(), kLearningRate});
 }
 
 }  // namespace csc

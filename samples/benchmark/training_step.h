@@ -1,16 +1,17 @@
-// Training steps as the driver makes them: forward and backward pass and SGD with
-// momentum, by the engine itself where it can. Images and labels are given; loading
-// and augmenting them is not part of it.
+// A training step as the driver makes it: forward and backward pass, SGD with momentum,
+// by the engine itself where it can. Images and labels are given; loading and
+// augmenting them is not part of it.
 
 #ifndef CSC_SAMPLES_BENCHMARK_TRAINING_STEP_H_
 #define CSC_SAMPLES_BENCHMARK_TRAINING_STEP_H_
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "samples/benchmark/workload.h"
 #include "solvers/engines/engine.h"
-#include "training/session.h"
+#include "solvers/engines/training_session.h"
 
 namespace csc {
 
@@ -19,32 +20,32 @@ namespace csc {
 inline constexpr double kLearningRate = 1e-6;
 inline constexpr double kMomentum = 0.9;
 
-class TrainingSteps {
- public:
-  // Of the first `batch` images. `workload`, `executable` and `executor` must outlive
-  // it.
-  TrainingSteps(const Workload& workload, Executable* executable, Executor* executor,
-                int64_t batch);
+struct LossAndGradients {
+  double loss = 0;
+  std::vector<float> gradients;
+};
 
-  // One more step. It may go on after Step returns, until the next one has begun, as
-  // in the driver. Throws Error when parameters stop being finite.
+// Of the first `batch` images.
+LossAndGradients Differentiate(const Workload& workload, Executable* executable, Executor* executor,
+                               int64_t batch);
+
+class TrainingStep {
+ public:
+  // On the first `batch` images. Queues a step, so that every later one waits for a
+  // whole one. `workload`, `executable` and `executor` must outlive it.
+  TrainingStep(const Workload& workload, Executable* executable, Executor* executor, int64_t batch);
+
+  // Queues a step and waits for the one before, as the driver does: in a row they take
+  // the time of whole steps. Throws Error when parameters stop being finite.
   void Step();
 
  private:
+  void Queue();
+
   const Workload& workload_;
   const int64_t batch_;
-  std::unique_ptr<TrainingSession> session_;
-  bool under_way_ = false;  // a step that is not finished
+  const std::unique_ptr<TrainingSession> session_;
 };
-
-struct LossAndGradients {
-  double loss = 0;
-  std::vector<float> gradients;  // [program.parameter_size()]
-};
-
-// Of the first `batch` images, with the executable's parameters.
-LossAndGradients Differentiate(const Workload& workload, Executable* executable, Executor* executor,
-                               int64_t batch);
 
 }  // namespace csc
 

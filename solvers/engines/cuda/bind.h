@@ -4,18 +4,20 @@
 #define CSC_SOLVERS_ENGINES_CUDA_BIND_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "solvers/engines/cuda/kernels/launch.h"
 #include "solvers/engines/cuda/plan.h"
+#include "solvers/engines/cuda/tensor_tiles.h"
 #include "solvers/engines/sgd.h"
 #include "solvers/program/program.h"
 
 namespace csc::cuda {
 
 // Sizes at which the work of a reduction is cut, and what chooses the tiles of
-// convolutions. Results do not depend on the latter; the former fix the order of sums,
-// so they are constants and not asked of the device.
+// convolutions. The former fix the order of sums, so they are constants and not asked
+// of the device; of the latter only split_threads does.
 struct Tuning {
   // Convolutions take four pixels a thread where that leaves so many threads.
   int64_t wide_threads = 1 << 16;
@@ -29,6 +31,10 @@ struct Tuning {
   // the table of tensor cores' tiles wants a tile must leave.
   int capability = 80;
   double tensor_blocks = 1;
+  // The same for the threads that it wants a direct convolution to leave (with 0 no
+  // sums are shared out), and the products that each must have left.
+  double split_threads = 1;
+  int64_t split_products = 64;
 };
 
 // What a run with a loss leaves for the host, in one piece so that one copy fetches it.
@@ -67,6 +73,16 @@ inline float* AddressOf(const Addresses& addresses, const Plan& plan, ValueId va
                         int64_t batch) {
   return addresses.values + plan.offsets[value] * batch;
 }
+
+// Ranges of source channels that the threads of a direct convolution share out.
+int64_t RangesOf(const Tuning& tuning, const PackedFilters& filters, const Shape& result,
+                 int64_t batch);
+
+// The tile in shared memory of a filter gradient, on tensor cores or not; none for
+// direct sums.
+std::optional<TensorGradientTile> GradientTileOf(const Plan& plan, const Tuning& tuning,
+                                                 const Instruction& gradient, const Shape& image,
+                                                 const Shape& code);
 
 // The launches that pack the parameters' filters.
 std::vector<Launch> BindFilters(const Program& program, const Plan& plan,

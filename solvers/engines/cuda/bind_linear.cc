@@ -19,6 +19,18 @@ void Binder::AddConvolution(const ConvolutionArguments& a, bool synthesis) {
   }
 }
 
+void Binder::AddSplitConvolution(const ConvolutionArguments& a, bool synthesis, int64_t ranges) {
+  const auto add = [&](auto kernel) {
+    kernel.whole.a = a;
+    kernel.whole.a.groups = Divisor(a.padded_channels / kernel.kOut);
+    kernel.slots = Divisor(kernel.kThreads / ranges);
+    kernel.range = Narrow(CeilDiv(a.source_channels, ranges));
+    Add(kernel, CeilDiv(a.pixels, kernel.slots.value()) * kernel.whole.a.groups.value());
+  };
+  if (synthesis) return add(SplitConvolutionKernel<true>{});
+  add(SplitConvolutionKernel<false>{});
+}
+
 void Binder::BindConvolution(const Instruction& i, const Epilogue& epilogue, ValueId result,
                              const Coefficient& coefficient) {
   const bool synthesis = i.op == Opcode::kSynthesis;
@@ -56,6 +68,8 @@ void Binder::BindConvolution(const Instruction& i, const Epilogue& epilogue, Val
     a.pads[axis] = Narrow(i.geometry.pads[axis]);
     a.strides[axis] = Divisor(i.geometry.strides[axis]);
   }
+  const int64_t ranges = RangesOf(tuning_, filters, to, batch_);
+  if (ranges > 1) return AddSplitConvolution(a, synthesis, ranges);
   const bool wide = a.pixels / 4 * a.groups.value() >= tuning_.wide_threads;
   if (filters.group == 4) {
     return wide ? AddConvolution<4, 4>(a, synthesis) : AddConvolution<4, 1>(a, synthesis);
@@ -78,10 +92,10 @@ void Binder::AddTensorConvolution(const Instruction& i, const PackedFilters& fil
 void Binder::BindFilterGradient(const Instruction& i) {
   const int64_t entries = program_.parameters()[i.filters].size();
   float* partials = nullptr;
-  const bool tensor =
-      plan_.tensor_cores() && WhyNoTensorGradient(i, ShapeOf(i.terms[1].value)) == nullptr;
-  const int64_t ranges =
-      tensor ? AddTensorGradient(i, entries, &partials) : AddDirectGradient(i, entries, &partials);
+  const auto tile =
+      GradientTileOf(plan_, tuning_, i, ShapeOf(i.terms[0].value), ShapeOf(i.terms[1].value));
+  const int64_t ranges = tile ? AddTiledGradient(i, *tile, entries, &partials)
+                              : AddDirectGradient(i, entries, &partials);
   Add(FilterGradientSumKernel{partials,
                               static_cast<uint32_t>(entries),
                               static_cast<uint32_t>(ranges),
@@ -90,10 +104,18 @@ void Binder::BindFilterGradient(const Instruction& i) {
       entries);
 }
 
-int64_t Binder::AddTensorGradient(const Instruction& i, int64_t entries, float** partials) {
-  TensorGradient gradient = BindTensorGradient(plan_.arithmetic, *this, i, tuning_, batch_);
+int64_t Binder::AddTiledGradient(const Instruction& i, const TensorGradientTile& tile,
+                                 int64_t entries, float** partials) {
+  const Rounding rounding = !plan_.tensor_cores()                   ? Rounding::kNone
+                            : plan_.arithmetic == Arithmetic::kTf32 ? Rounding::kTf32
+                                                                    : Rounding::kBfloat16;
+  TiledGradient gradient = BindTiledGradient(rounding, *this, i, tile, tuning_, batch_);
   *partials = gradient.kernel.partials = Scratch<float>(gradient.ranges * entries);
-  Add(gradient.kernel, gradient.blocks);
+  if (plan_.tensor_cores()) {
+    Add(TensorFilterGradientKernel{gradient.kernel}, gradient.blocks);
+  } else {
+    Add(TiledFilterGradientKernel{gradient.kernel}, gradient.blocks);
+  }
   return gradient.ranges;
 }
 
@@ -130,6 +152,22 @@ int64_t Binder::AddDirectGradient(const Instruction& i, int64_t entries, float**
   k.image_tiles = Divisor(CeilDiv(x.channels, K::kImage));
   Add(k, ranges * tiles);
   return ranges;
+}
+
+int64_t RangesOf(const Tuning& tuning, const PackedFilters& filters, const Shape& result,
+                 int64_t batch) {
+  const int64_t threads = batch * result.height * result.width * filters.padded_channels /
+                          SplitConvolutionKernel<false>::kOut;
+  return ChooseSplit(tuning.capability, tuning.split_threads, threads, filters.source_channels,
+                     filters.source_channels * filters.taps, tuning.split_products);
+}
+
+std::optional<TensorGradientTile> GradientTileOf(const Plan& plan, const Tuning& tuning,
+                                                 const Instruction& gradient, const Shape& image,
+                                                 const Shape& code) {
+  if (!plan.tensor_cores()) return ChooseFloat32GradientTile(gradient, image, code);
+  if (WhyNoTensorGradient(gradient, code) != nullptr) return std::nullopt;
+  return ChooseTensorGradientTile(tuning.capability, gradient.geometry, code);
 }
 
 std::vector<Launch> BindFilters(const Program& program, const Plan& plan,

@@ -1,7 +1,6 @@
 #include "solvers/engines/cuda/bind_tensor.h"
 
 #include <algorithm>
-#include <type_traits>
 
 #include "solvers/error.h"
 
@@ -127,14 +126,14 @@ Launch BindTiledConvolution(const Operands& operands, const Instruction& i,
   return {kernel, static_cast<uint32_t>(tile.blocks)};
 }
 
-TensorGradient BindTensorGradient(Arithmetic arithmetic, const Operands& operands,
-                                  const Instruction& i, const Tuning& tuning, int64_t batch) {
-  TensorGradient gradient;
-  auto& k = gradient.kernel;
-  using K = std::decay_t<decltype(k)>;
+TiledGradient BindTiledGradient(Rounding rounding, const Operands& operands, const Instruction& i,
+                                const TensorGradientTile& tile, const Tuning& tuning,
+                                int64_t batch) {
+  TiledGradient gradient;
+  GradientTile& k = gradient.kernel;
+  using K = GradientTile;
   const Shape& image = operands.ShapeOf(i.terms[0].value);
   const Shape& code = operands.ShapeOf(i.terms[1].value);
-  const TensorGradientTile tile = ChooseTensorGradientTile(tuning.capability, i.geometry, code);
   const int64_t code_groups = CeilDiv(code.channels, K::kCode);
   const int64_t image_groups = CeilDiv(image.channels, K::kImage);
   const int64_t all_tiles = batch * tile.tiles[0] * tile.tiles[1];
@@ -146,7 +145,7 @@ TensorGradient BindTensorGradient(Arithmetic arithmetic, const Operands& operand
   k.image = operands.At(i.terms[0].value);
   k.code = operands.At(i.terms[1].value);
   k.partials = nullptr;
-  k.bfloat16 = arithmetic == Arithmetic::kBfloat16;
+  k.rounding = rounding;
   k.image_channels = static_cast<uint32_t>(image.channels);
   k.code_channels = static_cast<uint32_t>(code.channels);
   k.image_size[0] = static_cast<int32_t>(image.height);

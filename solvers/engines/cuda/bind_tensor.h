@@ -31,15 +31,16 @@ Launch BindTiledConvolution(const Operands& operands, const Instruction& i,
                             const TensorTile& tile, const Epilogue& epilogue, ValueId result,
                             const Coefficient& coefficient, int64_t batch);
 
-// A filter gradient, for which WhyNoTensorGradient is null, but for the address of
-// its partial sums: one for each range and entry.
-struct TensorGradient {
-  TensorFilterGradientKernel<kMaxGradientTaps> kernel;
+// A filter gradient in tiles of shared memory, but for the address of its partial
+// sums: one for each range and entry.
+struct TiledGradient {
+  GradientTile kernel;
   int64_t blocks = 0;
   int64_t ranges = 0;
 };
-TensorGradient BindTensorGradient(Arithmetic arithmetic, const Operands& operands,
-                                  const Instruction& i, const Tuning& tuning, int64_t batch);
+TiledGradient BindTiledGradient(Rounding rounding, const Operands& operands, const Instruction& i,
+                                const TensorGradientTile& tile, const Tuning& tuning,
+                                int64_t batch);
 
 }  // namespace csc::cuda
 

@@ -72,9 +72,11 @@ class Binder : private Operands {
                             const Coefficient& coefficient);
   template <int kOut, int kPixels>
   void AddConvolution(const ConvolutionArguments& a, bool synthesis);
+  void AddSplitConvolution(const ConvolutionArguments& a, bool synthesis, int64_t ranges);
   void BindFilterGradient(const Instruction& i);
   // Both launch the first pass and return the number of ranges.
-  int64_t AddTensorGradient(const Instruction& i, int64_t entries, float** partials);
+  int64_t AddTiledGradient(const Instruction& i, const TensorGradientTile& tile, int64_t entries,
+                           float** partials);
   int64_t AddDirectGradient(const Instruction& i, int64_t entries, float** partials);
 
   // ---- sums over the batch, and what follows from them: bind_sums.cc ----

@@ -20,10 +20,10 @@ namespace {
 constexpr int kDevice = 0;
 constexpr int kFlatThreads = 256;
 // Left to itself ptxas spills a register or two of some to fit more blocks in.
-constexpr int kFlatBlocksAtOnce = 2;
+constexpr int kBlocksAtOnce = 2;
 
 template <typename K>
-__global__ void __launch_bounds__(kFlatThreads, kFlatBlocksAtOnce)
+__global__ void __launch_bounds__(kFlatThreads, kBlocksAtOnce)
     RunFlat(const K kernel, uint32_t size) {
   const uint32_t index = blockIdx.x * kFlatThreads + threadIdx.x;
   if (index < size) kernel(index);
@@ -36,7 +36,7 @@ __device__ void RunPhases(const K& kernel, typename K::Shared& shared,
 }
 
 template <typename K>
-__global__ void __launch_bounds__(K::kThreads) RunBlocks(const K kernel) {
+__global__ void __launch_bounds__(K::kThreads, kBlocksAtOnce) RunBlocks(const K kernel) {
   __shared__ typename K::Shared shared;
   RunPhases(kernel, shared, std::make_integer_sequence<int, K::kPhases>());
 }

@@ -165,21 +165,26 @@ std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId re
   }
   const auto tile = ChooseFloat32Tile(device_.tuning().capability, device_.tuning().tensor_blocks,
                                       i, shape, batch);
-  return (tile ? ": tiles in shared memory, float32: " + describe(*tile, 32)
-               : ": direct convolution, float32") +
-         NotReduced(WhyNotOnTensorCores(i));
+  const int64_t ranges = RangesOf(device_.tuning(), filters, shape, batch);
+  std::string how = tile ? ": tiles in shared memory, float32: " + describe(*tile, 32)
+                         : ": direct convolution, float32";
+  if (!tile && ranges > 1) {
+    how += fmt::format(", its sums in {} ranges (table {})", ranges, kTensorTableVersion);
+  }
+  return how + NotReduced(WhyNotOnTensorCores(i));
 }
 
 std::string CudaExecutable::DescribeGradient(const Instruction& i) const {
   const Shape& code = program_.shape(i.terms[1].value);
-  const char* why = plan_.tensor_cores() ? WhyNoTensorGradient(i, code) : nullptr;
-  if (!plan_.tensor_cores() || why != nullptr) {
-    return ": direct sums over fixed ranges, float32" + NotReduced(why);
+  const auto tile =
+      GradientTileOf(plan_, device_.tuning(), i, program_.shape(i.terms[0].value), code);
+  if (!tile) {
+    return ": direct sums over fixed ranges, float32" + NotReduced(WhyNoTensorGradient(i, code));
   }
-  const TensorGradientTile tile =
-      ChooseTensorGradientTile(device_.tuning().capability, i.geometry, code);
-  return fmt::format(": tensor cores, {}: tiles of {} x {} positions", Name(plan_.arithmetic),
-                     tile.size[0], tile.size[1]);
+  return fmt::format(": {}, {}: tiles of {} x {} positions",
+                     plan_.tensor_cores() ? "tensor cores" : "tiles in shared memory",
+                     plan_.tensor_cores() ? Name(plan_.arithmetic) : "float32", tile->size[0],
+                     tile->size[1]);
 }
 
 // Why something is done in float32 though another arithmetic was asked for.

@@ -18,6 +18,9 @@ constexpr int64_t kMaxStride = 2;
 // A warp's pixels are few rows of one image, if they can be.
 constexpr int64_t kMaxColumns = 32;
 
+// Of source channels, in a block that has eight pixels left then.
+constexpr int64_t kMaxRanges = 32;
+
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Positions along an axis that the taps of one pixel span.
@@ -70,6 +73,21 @@ TensorGradientTile MakeGradientTile(const Geometry& geometry, const Shape& code,
   return tile;
 }
 
+TensorGradientTile LargestGradientTile(int64_t shared_bytes, const Geometry& geometry,
+                                       const Shape& code) {
+  int64_t columns = CeilDiv(Part(code.width, kMaxColumns), kMmaWords) * kMmaWords;
+  int64_t rows = Part(code.height, kGradientPositions / columns);
+  for (;;) {
+    const TensorGradientTile tile = MakeGradientTile(geometry, code, rows, columns);
+    if (tile.shared_bytes() <= shared_bytes) return tile;
+    if (rows > 1) {
+      rows = CeilDiv(rows, 2);
+    } else {
+      columns -= kMmaWords;
+    }
+  }
+}
+
 const TensorRule& FirstRule(int capability) {
   for (const TensorRule& rule : kTensorTable) {
     if (capability >= rule.capability) return rule;
@@ -120,6 +138,19 @@ std::optional<TensorTile> ChooseFloat32Tile(int capability, double blocks_factor
   return tile;
 }
 
+int64_t ChooseSplit(int capability, double factor, int64_t threads, int64_t source_channels,
+                    int64_t products, int64_t least) {
+  const SplitRule* rule = kSplitTable;
+  while (capability < rule->capability) ++rule;
+  const double wanted = factor * static_cast<double>(rule->threads);
+  int64_t ranges = 1;
+  while (static_cast<double>(threads * ranges) < wanted && 2 * ranges <= kMaxRanges &&
+         2 * ranges <= source_channels && 2 * ranges * least <= products) {
+    ranges *= 2;
+  }
+  return ranges;
+}
+
 const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code) {
   const Geometry& g = gradient.geometry;
   if (g.kernel[0] * g.kernel[1] > kMaxGradientTaps) return "more than 9 taps";
@@ -132,7 +163,7 @@ const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code) 
 }
 
 int64_t TensorGradientTile::shared_bytes() const {
-  using K = TensorFilterGradientKernel<kMaxGradientTaps>;
+  using K = TensorFilterGradientKernel;
   return static_cast<int64_t>(sizeof(uint32_t)) *
          (K::kCode * GradientRow(static_cast<uint32_t>(size[0] * size[1])) +
           K::kImage * GradientRow(static_cast<uint32_t>(halo[0] * halo[1])));
@@ -140,18 +171,15 @@ int64_t TensorGradientTile::shared_bytes() const {
 
 TensorGradientTile ChooseTensorGradientTile(int capability, const Geometry& geometry,
                                             const Shape& code) {
-  const int64_t shared = FirstRule(capability).shared_bytes;
-  int64_t columns = CeilDiv(Part(code.width, kMaxColumns), kMmaWords) * kMmaWords;
-  int64_t rows = Part(code.height, kGradientPositions / columns);
-  for (;;) {
-    const TensorGradientTile tile = MakeGradientTile(geometry, code, rows, columns);
-    if (tile.shared_bytes() <= shared) return tile;
-    if (rows > 1) {
-      rows = CeilDiv(rows, 2);
-    } else {
-      columns -= kMmaWords;
-    }
-  }
+  return LargestGradientTile(FirstRule(capability).shared_bytes, geometry, code);
+}
+
+std::optional<TensorGradientTile> ChooseFloat32GradientTile(const Instruction& gradient,
+                                                            const Shape& image, const Shape& code) {
+  // Of groups of 32, of which half would be wasted.
+  if (std::min(image.channels, code.channels) <= 16) return std::nullopt;
+  if (WhyNoTensorGradient(gradient, code) != nullptr) return std::nullopt;
+  return LargestGradientTile(kMinGradientBytes, gradient.geometry, code);
 }
 
 }  // namespace csc::cuda

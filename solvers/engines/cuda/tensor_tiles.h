@@ -32,7 +32,7 @@ struct TensorRule {
 
 // Changes with any row below. Rows are estimates from multiprocessors, registers
 // and shared memory; none was measured yet.
-inline constexpr int kTensorTableVersion = 1;
+inline constexpr int kTensorTableVersion = 2;
 inline constexpr TensorRule kTensorTable[] = {
     {120, 340, 8, 4, 49 << 10}, {120, 0, 2, 4, 49 << 10},  // RTX 50: up to 170 of 100 KiB
     {100, 296, 8, 4, 75 << 10}, {100, 0, 2, 4, 56 << 10},  // B200: 148 of 228 KiB
@@ -66,11 +66,26 @@ std::optional<TensorTile> ChooseFloat32Tile(int capability, double blocks_factor
                                             const Instruction& convolution, const Shape& result,
                                             int64_t batch);
 
-// The same for filter gradients, whose code has this shape.
-const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code);
+// Threads that a direct convolution should leave, eight for each lane of the device:
+// where it leaves fewer, they share their sums out. Part of the table above, and as
+// little measured. The order of sums depends on this row.
+struct SplitRule {
+  int capability;
+  int64_t threads;
+};
+inline constexpr SplitRule kSplitTable[] = {
+    {120, 170 << 10}, {100, 148 << 10}, {90, 132 << 10},
+    {86, 84 << 10},   {80, 108 << 10},  {0, 64 << 10},
+};
 
-// Of the kernel.
-constexpr int kMaxGradientTaps = 9;
+// Ranges of source channels, a power of two up to 32 and 1 where nothing is shared
+// out, for a convolution of so many threads of `products` products each. `least`
+// are left to each. The threads that the table wants are taken `factor` times.
+int64_t ChooseSplit(int capability, double factor, int64_t threads, int64_t source_channels,
+                    int64_t products, int64_t least);
+
+// As WhyNotOnTensorCores, for filter gradients whose code has this shape.
+const char* WhyNoTensorGradient(const Instruction& gradient, const Shape& code);
 
 struct TensorGradientTile {
   std::array<int64_t, 2> size{};  // rows; columns, a multiple of 8
@@ -84,6 +99,11 @@ struct TensorGradientTile {
 // fixes the order of sums, which therefore depends on the device here.
 TensorGradientTile ChooseTensorGradientTile(int capability, const Geometry& geometry,
                                             const Shape& code);
+
+// That of a gradient in float32, the same on every device; none where channels are so
+// few that direct sums waste less, or for what WhyNoTensorGradient says.
+std::optional<TensorGradientTile> ChooseFloat32GradientTile(const Instruction& gradient,
+                                                            const Shape& image, const Shape& code);
 
 }  // namespace csc::cuda
 

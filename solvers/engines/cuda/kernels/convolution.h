@@ -3,7 +3,8 @@
 // A thread computes kOut neighbouring result channels of kPixels pixels that
 // lie 32 apart, so that a warp reads neighbouring pixels and all its threads
 // the same filters. Every result is summed in one order, whatever the tile:
-// chunks of source channels, taps, channels of the chunk. float32 throughout.
+// chunks of source channels, taps, channels of the chunk; where few results are
+// wanted, in this order in each of several ranges. float32 throughout.
 
 #ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_CONVOLUTION_H_
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_CONVOLUTION_H_
@@ -92,71 +93,78 @@ struct ConvolutionKernel {
                       : p * static_cast<int32_t>(a.strides[axis].value()) - a.pads[axis];
   }
 
+  // Where the taps of a thread's pixels begin.
+  struct Pixels {
+    int32_t row[kPixels], column[kPixels];
+    uint32_t image[kPixels];
+  };
+
+  CSC_HOST_DEVICE Pixels Locate(uint32_t first_pixel) const {
+    Pixels pixels;
+    CSC_UNROLL
+    for (int j = 0; j < kPixels; ++j) {
+      const uint32_t pixel = first_pixel + j * kLanes;
+      uint32_t h, w;
+      pixels.image[j] = a.result_size[0].Split(a.result_size[1].Split(pixel, &w), &h);
+      const bool inside = pixel < a.pixels;
+      pixels.row[j] = inside ? Start(0, h) : kOutside;
+      pixels.column[j] = inside ? Start(1, w) : kOutside;
+    }
+    return pixels;
+  }
+
   CSC_HOST_DEVICE void operator()(uint32_t index) const {
     const uint32_t lane = index % kLanes;
     uint32_t group;
     const uint32_t tile = a.groups.Split(index / kLanes, &group);
     const uint32_t first_pixel = tile * (kPixels * kLanes) + lane;
-
-    int32_t start_row[kPixels], start_column[kPixels];
-    uint32_t image[kPixels];
-    CSC_UNROLL
-    for (int j = 0; j < kPixels; ++j) {
-      const uint32_t pixel = first_pixel + j * kLanes;
-      uint32_t h, w;
-      image[j] = a.result_size[0].Split(a.result_size[1].Split(pixel, &w), &h);
-      const bool inside = pixel < a.pixels;
-      start_row[j] = inside ? Start(0, h) : kOutside;
-      start_column[j] = inside ? Start(1, w) : kOutside;
-    }
-
+    const Pixels pixels = Locate(first_pixel);
     float sums[kPixels][kOut];
     CSC_UNROLL
     for (int j = 0; j < kPixels; ++j) {
       CSC_UNROLL
       for (int k = 0; k < kOut; ++k) sums[j][k] = 0;
     }
-    for (int32_t chunk = 0; chunk < a.source_channels; chunk += kChunk) {
-      const int32_t end = chunk + kChunk < a.source_channels ? chunk + kChunk : a.source_channels;
-      for (int32_t kh = 0; kh < a.kernel[0]; ++kh) {
-        for (int32_t kw = 0; kw < a.kernel[1]; ++kw) {
-          AddTap(kh, kw, chunk, end, group, start_row, start_column, image, sums);
-        }
-      }
-    }
-
-    const float scale = a.coefficient.value() * a.scale.value();
-    const uint32_t plane = a.result_size[0].value() * a.result_size[1].value();
+    AddChannels(0, a.source_channels, group, pixels, sums);
     CSC_UNROLL
     for (int j = 0; j < kPixels; ++j) {
       const uint32_t pixel = first_pixel + j * kLanes;
       if (pixel >= a.pixels) continue;
-      const uint32_t inside = pixel - image[j] * plane;
       CSC_UNROLL
       for (int k = 0; k < kOut; ++k) {
-        const uint32_t channel = group * kOut + k;
-        if (channel >= a.result_channels) continue;
-        const uint32_t element = (image[j] * a.result_channels + channel) * plane + inside;
-        a.result[element] = a.epilogue.Apply(scale * sums[j][k], element, channel);
+        Write(pixel, pixels.image[j], group * kOut + k, sums[j][k]);
+      }
+    }
+  }
+
+  // Adds what source channels [begin, end) give.
+  CSC_HOST_DEVICE void AddChannels(int32_t begin, int32_t end, uint32_t group, const Pixels& pixels,
+                                   float (*sums)[kOut]) const {
+    for (int32_t chunk = begin; chunk < end; chunk += kChunk) {
+      const int32_t last = chunk + kChunk < end ? chunk + kChunk : end;
+      for (int32_t kh = 0; kh < a.kernel[0]; ++kh) {
+        for (int32_t kw = 0; kw < a.kernel[1]; ++kw) {
+          AddTap(kh, kw, chunk, last, group, pixels, sums);
+        }
       }
     }
   }
 
   CSC_HOST_DEVICE void AddTap(int32_t kh, int32_t kw, int32_t first_channel, int32_t end_channel,
-                              uint32_t group, const int32_t* start_row, const int32_t* start_column,
-                              const uint32_t* image, float (*sums)[kOut]) const {
+                              uint32_t group, const Pixels& pixels, float (*sums)[kOut]) const {
     const int32_t plane = a.source_size[0] * a.source_size[1];
     const float* at[kPixels];
     CSC_UNROLL
     for (int j = 0; j < kPixels; ++j) {
-      const int32_t row = SourcePosition(0, start_row[j], kh);
-      const int32_t column = SourcePosition(1, start_column[j], kw);
+      const int32_t row = SourcePosition(0, pixels.row[j], kh);
+      const int32_t column = SourcePosition(1, pixels.column[j], kw);
       // A null address stands for a pixel that this tap does not meet.
       at[j] = nullptr;
       if (row >= 0 && column >= 0) {
-        at[j] = a.source +
-                (image[j] * static_cast<uint32_t>(a.source_channels) + first_channel) * plane +
-                row * a.source_size[1] + column;
+        at[j] =
+            a.source +
+            (pixels.image[j] * static_cast<uint32_t>(a.source_channels) + first_channel) * plane +
+            row * a.source_size[1] + column;
       }
     }
     const float* filter =
@@ -175,6 +183,58 @@ struct ConvolutionKernel {
         at[j] += plane;
         CSC_UNROLL
         for (int k = 0; k < kOut; ++k) sums[j][k] += taps[k] * x;
+      }
+    }
+  }
+
+  // The result of a pixel, which lies in this image, from its whole sum.
+  CSC_HOST_DEVICE void Write(uint32_t pixel, uint32_t image, uint32_t channel, float sum) const {
+    if (channel >= a.result_channels) return;
+    const uint32_t plane = a.result_size[0].value() * a.result_size[1].value();
+    const uint32_t element =
+        (image * a.result_channels + channel) * plane + (pixel - image * plane);
+    const float scale = a.coefficient.value() * a.scale.value();
+    a.result[element] = a.epilogue.Apply(scale * sum, element, channel);
+  }
+};
+
+// Convolutions of so few results that they would not fill the device: the threads of a
+// block share the sums of each result, a range of source channels each, which are
+// added in order. (A second kernel to add them would cost the time of a launch.)
+template <bool kSynthesis>
+struct SplitConvolutionKernel {
+  static constexpr int kThreads = 256;
+  static constexpr int kPhases = 2;
+  static constexpr int kOut = 4;
+  struct Shared {
+    float sums[kOut][kThreads];
+  };
+
+  ConvolutionKernel<kOut, 1, kSynthesis> whole;  // its groups are of 4
+  Divisor slots;                                 // pixels of a block
+  int32_t range;                                 // source channels
+
+  template <int kPhase>
+  CSC_HOST_DEVICE void Phase(uint32_t block, uint32_t thread, Shared& shared) const {
+    uint32_t group, slot;
+    const uint32_t first_pixel = whole.a.groups.Split(block, &group) * slots.value();
+    if constexpr (kPhase == 0) {
+      const int32_t begin = static_cast<int32_t>(slots.Split(thread, &slot)) * range;
+      const int32_t channels = whole.a.source_channels;
+      float sums[1][kOut] = {};
+      whole.AddChannels(begin, begin + range < channels ? begin + range : channels, group,
+                        whole.Locate(first_pixel + slot), sums);
+      CSC_UNROLL
+      for (int k = 0; k < kOut; ++k) shared.sums[k][thread] = sums[0][k];
+    } else {
+      for (uint32_t i = thread; i < slots.value() * kOut; i += kThreads) {
+        const uint32_t k = slots.Split(i, &slot);
+        float sum = 0;
+        for (uint32_t t = slot; t < kThreads; t += slots.value()) sum += shared.sums[k][t];
+        const uint32_t pixel = first_pixel + slot;
+        const uint32_t image =
+            whole.a.result_size[0].Quotient(whole.a.result_size[1].Quotient(pixel));
+        if (pixel < whole.a.pixels) whole.Write(pixel, image, group * kOut + k, sum);
       }
     }
   }

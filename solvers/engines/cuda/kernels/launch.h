@@ -16,6 +16,7 @@
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
 #include "solvers/engines/cuda/kernels/tensor_filter_gradient.h"
 #include "solvers/engines/cuda/kernels/tiled_convolution.h"
+#include "solvers/engines/cuda/kernels/tiled_filter_gradient.h"
 
 namespace csc::cuda {
 
@@ -25,15 +26,15 @@ using Kernel = std::variant<
     AveragePoolAdjointKernel, ShortcutKernel, ShortcutAdjointKernel, PackFiltersKernel,
     ConvolutionKernel<4, 1, false>, ConvolutionKernel<8, 1, false>, ConvolutionKernel<4, 4, false>,
     ConvolutionKernel<8, 4, false>, ConvolutionKernel<4, 1, true>, ConvolutionKernel<8, 1, true>,
-    ConvolutionKernel<4, 4, true>, ConvolutionKernel<8, 4, true>, ChannelSumsKernel,
-    FinishStatisticKernel, GradientSumKernel, SoftmaxLossKernel, FilterGradientKernel,
-    FilterGradientSumKernel, SquaresKernel, ClipKernel, SgdKernel, PackTensorFiltersKernel<Tf32>,
-    PackTensorFiltersKernel<Bfloat16>, TensorConvolutionKernel<Tf32, 1, 2, 4>,
-    TensorConvolutionKernel<Tf32, 1, 8, 4>, TensorConvolutionKernel<Tf32, 2, 2, 4>,
-    TensorConvolutionKernel<Tf32, 2, 8, 4>, TensorConvolutionKernel<Bfloat16, 1, 2, 4>,
-    TensorConvolutionKernel<Bfloat16, 1, 8, 4>, TensorConvolutionKernel<Bfloat16, 2, 2, 4>,
-    TensorConvolutionKernel<Bfloat16, 2, 8, 4>, TensorFilterGradientKernel<9>,
-    TiledConvolutionKernel>;
+    ConvolutionKernel<4, 4, true>, ConvolutionKernel<8, 4, true>, SplitConvolutionKernel<false>,
+    SplitConvolutionKernel<true>, ChannelSumsKernel, FinishStatisticKernel, GradientSumKernel,
+    SoftmaxLossKernel, FilterGradientKernel, FilterGradientSumKernel, SquaresKernel, ClipKernel,
+    SgdKernel, PackTensorFiltersKernel<Tf32>, PackTensorFiltersKernel<Bfloat16>,
+    TensorConvolutionKernel<Tf32, 1, 2, 4>, TensorConvolutionKernel<Tf32, 1, 8, 4>,
+    TensorConvolutionKernel<Tf32, 2, 2, 4>, TensorConvolutionKernel<Tf32, 2, 8, 4>,
+    TensorConvolutionKernel<Bfloat16, 1, 2, 4>, TensorConvolutionKernel<Bfloat16, 1, 8, 4>,
+    TensorConvolutionKernel<Bfloat16, 2, 2, 4>, TensorConvolutionKernel<Bfloat16, 2, 8, 4>,
+    TensorFilterGradientKernel, TiledConvolutionKernel, TiledFilterGradientKernel>;
 
 struct Launch {
   Kernel kernel;

@@ -75,6 +75,25 @@ TEST_F(Gpu, TrainsALayerOfTheSizeInUse) {
   EXPECT_TRUE(CloseTo(actual.gradients, expected.gradients, 1e-3));
 }
 
+// So few results that the threads of a block share their sums out.
+TEST_F(Gpu, RunsALayerOnOneImage) {
+  Random random(1);
+  Program program;
+  const int filters = program.AddParameter("F", {32, 355, 3, 3});
+  const ValueId x = program.AddInput({355, 8, 8});
+  const Geometry geometry = SamePadded({3, 3}, {1, 1}, {2, 2});
+  const ValueId code = program.Analysis(x, filters, geometry, {0.1});
+  program.MarkOutput(code);
+  program.MarkOutput(program.Synthesis(code, filters, geometry, 8, 8));
+  const Work work =
+      RandomWork(&random, program, random.Reals(program.parameter_size(), -0.5, 0.5), 1);
+  const Results actual = RunOn(*engine_, program, work);
+  const auto expected = RunInDouble(program, work);
+  for (size_t i = 0; i < expected.outputs.size(); ++i) {
+    EXPECT_TRUE(CloseTo(actual.outputs[i], expected.outputs[i])) << "output " << i;
+  }
+}
+
 // Nothing is rounded then, so that any error is one of fragments or indices.
 TEST_F(Gpu, IsExactOnIntegersOnTensorCores) {
   for (Arithmetic arithmetic : {Arithmetic::kTf32, Arithmetic::kBfloat16}) {

@@ -249,6 +249,8 @@ cuda::Tuning SmallTuning() {
   tuning.gradient_blocks = 64;
   tuning.gradient_range = 29;
   tuning.tensor_blocks = 0;
+  tuning.split_threads = 0.004;  // some 540
+  tuning.split_products = 4;
   return tuning;
 }
 

@@ -20,6 +20,7 @@ namespace csc::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A sum of `count` terms, the first of them an analysis, with a and b.
 Program LongSum(int count) {
@@ -68,6 +69,7 @@ TEST(HostEngine, GivesTheSameBitsWhateverTheTileOfAConvolution) {
   cuda::Tuning narrow = SmallTuning(), wide = SmallTuning();
   narrow.wide_threads = int64_t{1} << 40;
   wide.wide_threads = 0;
+  narrow.split_threads = wide.split_threads = 0;  // which orders sums otherwise
   ForEachSeed(60, [&](Random* random) {
     const Program program = WideConvolutions(random);
     const Work work = RandomWork(random, program, random->Reals(program.parameter_size(), -1, 1),
@@ -80,6 +82,46 @@ TEST(HostEngine, GivesTheSameBitsWhateverTheTileOfAConvolution) {
     }
     EXPECT_TRUE(CloseTo(expected.gradients, exact.gradients));
   });
+}
+
+TEST(HostEngine, SharesTheSumsOfFewResultsOut) {
+  ForEachSeed(60, [&](Random* random) {
+    const Program program = WideConvolutions(random);
+    const Work work = RandomWork(random, program, random->Reals(program.parameter_size(), -1, 1),
+                                 random->Int(1, 9));
+    cuda::Tuning tuning = SmallTuning();
+    tuning.tensor_blocks = 1e9;  // none in tiles
+    tuning.split_threads = 1e9;
+    tuning.split_products = random->Int(1, 100);
+    const Results actual = RunOn(*MakeHostCudaEngine(tuning), program, work);
+    const auto exact = RunInDouble(program, work);
+    for (size_t i = 0; i < exact.outputs.size(); ++i) {
+      EXPECT_TRUE(CloseTo(actual.outputs[i], exact.outputs[i]));
+    }
+  });
+}
+
+// A layer of the network in use, of one image and of many.
+TEST(HostEngine, SharesOutByTheBatchAndTheDevice) {
+  Program program;
+  const int filters = program.AddParameter("F", {32, 99, 3, 3});
+  const ValueId x = program.AddInput({99, 16, 16});
+  const ValueId code = program.Analysis(x, filters, SamePadded({3, 3}));
+  program.MarkOutput(program.Synthesis(code, filters, SamePadded({3, 3}), 16, 16));
+  HostDevice device;
+  const auto described = [&](int capability, int64_t batch) {
+    device.capability = capability;
+    const auto executable = MakeHostCudaEngine({}, &device)->Prepare(program);
+    executable->Reserve(batch, 1);
+    return executable->Describe();
+  };
+  // 2048 threads of 891 products: eight ranges leave 111 to each.
+  EXPECT_THAT(described(90, 1), HasSubstr("analysis: direct convolution, float32, its sums in 8 "
+                                          "ranges (table 2)"));
+  // 6400 of 288.
+  EXPECT_THAT(described(90, 1), HasSubstr("synthesis: direct convolution, float32, its sums in 4"));
+  EXPECT_THAT(described(86, 24), HasSubstr("analysis: direct convolution, float32, its sums in 2"));
+  EXPECT_THAT(described(90, 512), Not(HasSubstr("ranges")));
 }
 
 TEST(HostEngine, HoldsWhateverTheRangesOfItsSums) {

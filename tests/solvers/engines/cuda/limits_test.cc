@@ -118,9 +118,14 @@ TEST(TensorGradientTile, CoversTheCodeWithinItsLimits) {
     }
     const Shape code = {random->Int(1, 400), random->Int(1, 80), random->Int(1, 80)};
     if (cuda::WhyNoTensorGradient(gradient, code) != nullptr) return;
+    const auto float32 = cuda::ChooseFloat32GradientTile(gradient, {17, 1, 1}, code);
+    EXPECT_EQ(float32.has_value(), code.channels > 16);
     for (const Device& device : kDevices) {
       const cuda::TensorGradientTile tile =
           cuda::ChooseTensorGradientTile(device.capability, gradient.geometry, code);
+      if (float32) {
+        EXPECT_LE(2 * (float32->shared_bytes() + kReservedShared), device.shared_total);
+      }
       EXPECT_LE(2 * (tile.shared_bytes() + kReservedShared), device.shared_total);
       EXPECT_EQ(tile.size[1] % 8, 0);
       EXPECT_GE(tile.tiles[0] * tile.size[0], code.height);

@@ -1,0 +1,173 @@
+// What gradients of filters in tiles of shared memory have in common, on tensor cores
+// or not: <dF, F'> = <code, F' image>.
+//
+// A block sums, over a range of tiles, the entries of 32 code channels and 32 image
+// channels at all taps, of which a warp takes 8 image channels. Round by round, one
+// tile of the code and the positions of the image that its taps meet are laid into
+// shared memory, a row for each channel; a tap is but an offset there. Ranges are
+// added in order by FilterGradientSumKernel.
+
+#ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_GRADIENT_TILE_H_
+#define CSC_SOLVERS_ENGINES_CUDA_KERNELS_GRADIENT_TILE_H_
+
+#include <cstdint>
+#include <cstring>
+
+#include "solvers/engines/cuda/kernels/host_device.h"
+#include "solvers/engines/cuda/kernels/mma.h"
+#include "solvers/engines/cuda/kernels/warp.h"
+
+namespace csc::cuda {
+
+// Taps whose sums fit into a lane's registers.
+constexpr int kMaxGradientTaps = 9;
+
+// Floats of a channel's row: so that eight rows at four neighbouring positions
+// meet 32 different banks.
+CSC_HOST_DEVICE constexpr uint32_t GradientRow(uint32_t positions) {
+  return (positions + 31) / 32 * 32 + 4;
+}
+
+// Of what is laid into shared memory.
+enum class Rounding : uint32_t { kNone, kTf32, kBfloat16 };
+
+struct GradientTile {
+  static constexpr int kWarps = 4;
+  static constexpr int kThreads = kWarps * kWarpLanes;
+  static constexpr int kBlocksAtOnce = 3;
+  static constexpr uint32_t kCode = 32;
+  static constexpr uint32_t kWarpImage = 8;
+  static constexpr uint32_t kImage = kWarps * kWarpImage;
+
+  const float* image;
+  const float* code;
+  float* partials;    // [range][code channels][image channels][taps]
+  Rounding rounding;  // of factors
+  uint32_t image_channels;
+  uint32_t code_channels;
+  int32_t image_size[2];
+  uint32_t code_size[2];
+  uint32_t batch;
+  Divisor tiles[2];  // along the height and width of the code
+  uint32_t all_tiles;
+  uint32_t range_tiles;  // of a range
+  Divisor tile_size[2];  // rows; columns, a multiple of 8
+  Divisor halo[2];       // positions of the image that a tile's taps meet
+  int32_t strides[2];
+  int32_t pads[2];
+  uint32_t taps;  // at most kMaxGradientTaps
+  uint32_t row_taps;
+  uint32_t dilations[2];
+  Divisor code_groups;
+  Divisor image_groups;
+
+  CSC_HOST_DEVICE uint32_t CodeRow() const {
+    return GradientRow(tile_size[0].value() * tile_size[1].value());
+  }
+  CSC_HOST_DEVICE uint32_t ImageRow() const {
+    return GradientRow(halo[0].value() * halo[1].value());
+  }
+  CSC_HOST_DEVICE uint32_t SharedBytes() const {
+    return (kCode * CodeRow() + kImage * ImageRow()) * static_cast<uint32_t>(sizeof(uint32_t));
+  }
+
+  struct Place {
+    uint32_t range, first_code, first_image;
+  };
+  CSC_HOST_DEVICE Place PlaceOf(uint32_t block) const {
+    uint32_t code_group, image_group;
+    const uint32_t range = code_groups.Split(image_groups.Split(block, &image_group), &code_group);
+    return {range, code_group * kCode, image_group * kImage};
+  }
+  CSC_HOST_DEVICE uint32_t Rounds(uint32_t block) const {
+    const uint32_t first = PlaceOf(block).range * range_tiles;
+    return first + range_tiles < all_tiles ? range_tiles : all_tiles - first;
+  }
+
+  CSC_HOST_DEVICE uint32_t Rounded(float value) const {
+    const float pair[2] = {value, 0};
+    if (rounding == Rounding::kNone) {
+      uint32_t word;
+      memcpy(&word, pair, sizeof(word));
+      return word;
+    }
+    // A bfloat16 in the upper half is the same number in TF32.
+    return rounding == Rounding::kBfloat16 ? Bfloat16::Word(pair) << 16 : Tf32::Word(pair);
+  }
+
+  CSC_HOST_DEVICE void Load(uint32_t block, uint32_t warp, uint32_t round, uint32_t* shared) const {
+    const Place p = PlaceOf(block);
+    uint32_t row, column;
+    const uint32_t n = tiles[0].Split(tiles[1].Split(p.range * range_tiles + round, &column), &row);
+    row *= tile_size[0].value();
+    column *= tile_size[1].value();
+    ForEachLane([&](uint32_t lane) {
+      for (uint32_t i = lane; i < tile_size[0].value() * tile_size[1].value(); i += kWarpLanes) {
+        uint32_t w;
+        const uint32_t h = row + tile_size[1].Split(i, &w);
+        w += column;
+        LoadChannels(code, n, code_channels, p.first_code, h < code_size[0] && w < code_size[1],
+                     code_size[0] * code_size[1], h * code_size[1] + w, warp, shared + i,
+                     CodeRow());
+      }
+      for (uint32_t i = lane; i < halo[0].value() * halo[1].value(); i += kWarpLanes) {
+        uint32_t j;
+        const uint32_t k = halo[1].Split(i, &j);
+        const int32_t h = static_cast<int32_t>(row * strides[0] + k) - pads[0];
+        const int32_t w = static_cast<int32_t>(column * strides[1] + j) - pads[1];
+        const bool inside = 0 <= h && h < image_size[0] && 0 <= w && w < image_size[1];
+        LoadChannels(image, n, image_channels, p.first_image, inside, image_size[0] * image_size[1],
+                     h * image_size[1] + w, warp, shared + kCode * CodeRow() + i, ImageRow());
+      }
+    });
+  }
+
+  // One position of every fourth channel of 32.
+  CSC_HOST_DEVICE void LoadChannels(const float* values, uint32_t n, uint32_t channels,
+                                    uint32_t first, bool inside, uint32_t plane, uint32_t position,
+                                    uint32_t warp, uint32_t* shared, uint32_t shared_row) const {
+    const float* from = values + n * channels * plane + (inside ? position : 0);
+    CSC_UNROLL
+    for (uint32_t c = 0; c < kCode / kWarps; ++c) {
+      const uint32_t in_group = c * kWarps + warp;
+      const uint32_t channel = first + in_group;
+      const bool present = inside && channel < channels;
+      shared[in_group * shared_row] = Rounded(present ? Read(from + channel * plane) : 0.0f);
+    }
+  }
+
+  // Of the warp's image channels, in shared memory.
+  CSC_HOST_DEVICE const uint32_t* ImagesOf(uint32_t warp, const uint32_t* shared) const {
+    return shared + kCode * CodeRow() + warp * kWarpImage * ImageRow();
+  }
+  // Where position (h, w) of the tile has its first tap in a row of the image.
+  CSC_HOST_DEVICE uint32_t FirstTap(uint32_t h, uint32_t w) const {
+    return h * strides[0] * halo[1].value() + w * strides[1];
+  }
+  // Calls body(tap, offset of the tap) for all taps; `tap` is a constant to the compiler.
+  template <typename Body>
+  CSC_HOST_DEVICE void ForEachTap(const Body& body) const {
+    uint32_t offset = 0, column = 0;
+    CSC_UNROLL
+    for (int tap = 0; tap < kMaxGradientTaps; ++tap) {
+      if (static_cast<uint32_t>(tap) >= taps) break;
+      body(tap, offset);
+      offset += dilations[1];
+      if (++column == row_taps) {
+        column = 0;
+        offset += dilations[0] * halo[1].value() - row_taps * dilations[1];
+      }
+    }
+  }
+  // Where the entries of two channels begin in the partial sums, null past the last.
+  CSC_HOST_DEVICE float* EntriesOf(const Place& p, uint32_t code_channel,
+                                   uint32_t image_channel) const {
+    const uint32_t k = p.first_code + code_channel, c = p.first_image + image_channel;
+    if (k >= code_channels || c >= image_channels) return nullptr;
+    return partials + ((p.range * code_channels + k) * image_channels + c) * taps;
+  }
+};
+
+}  // namespace csc::cuda
+
+#endif  // CSC_SOLVERS_ENGINES_CUDA_KERNELS_GRADIENT_TILE_H_

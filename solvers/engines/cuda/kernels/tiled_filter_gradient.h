@@ -1,0 +1,90 @@
+// Gradients of filters in float32, in the tiles of gradient_tile.h: a lane sums 8 code
+// channels and one image channel at all taps in registers, four positions at a time.
+
+#ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_TILED_FILTER_GRADIENT_H_
+#define CSC_SOLVERS_ENGINES_CUDA_KERNELS_TILED_FILTER_GRADIENT_H_
+
+#include <cstdint>
+#include <cstring>
+
+#include "solvers/engines/cuda/kernels/gradient_tile.h"
+#include "solvers/engines/cuda/kernels/host_device.h"
+
+namespace csc::cuda {
+
+// Lanes 8 r to 8 r + 7 have code channels 8 r to 8 r + 7; lane c of them has image
+// channel c of the warp's 8.
+struct TiledFilterGradientKernel : GradientTile {
+  static constexpr uint32_t kCodeOfLane = 8;
+  static constexpr uint32_t kPositions = 4;
+
+  struct Sums {
+    float values[kMaxGradientTaps][kCodeOfLane];
+  };
+  struct Registers {
+    PerLane<Sums> sums;
+  };
+
+  CSC_HOST_DEVICE static float AsFloat(uint32_t word) {
+    float value;
+    memcpy(&value, &word, sizeof(value));
+    return value;
+  }
+
+  CSC_HOST_DEVICE void Begin(uint32_t, uint32_t, Registers* registers) const {
+    ForEachLane([&](uint32_t lane) {
+      CSC_UNROLL
+      for (int tap = 0; tap < kMaxGradientTaps; ++tap) {
+        CSC_UNROLL
+        for (uint32_t k = 0; k < kCodeOfLane; ++k) registers->sums[lane].values[tap][k] = 0;
+      }
+    });
+  }
+
+  CSC_HOST_DEVICE void Compute(uint32_t block, uint32_t warp, uint32_t, const uint32_t* shared,
+                               Registers* registers) const {
+    if (PlaceOf(block).first_image + warp * kWarpImage >= image_channels) return;
+    const uint32_t* const images = ImagesOf(warp, shared);
+    const uint32_t columns = tile_size[1].value();
+    for (uint32_t h = 0; h < tile_size[0].value(); ++h) {
+      CSC_NO_UNROLL
+      for (uint32_t w = 0; w < columns; w += kPositions) {
+        ForEachLane([&](uint32_t lane) {
+          AddPositions(shared + lane / 8 * kCodeOfLane * CodeRow() + h * columns + w,
+                       images + lane % 8 * ImageRow() + FirstTap(h, w), &registers->sums[lane]);
+        });
+      }
+    }
+  }
+
+  // Four neighbouring positions of the code, whose rows begin at `code`.
+  CSC_HOST_DEVICE void AddPositions(const uint32_t* code, const uint32_t* from, Sums* sums) const {
+    uint32_t words[kCodeOfLane][kPositions];
+    CSC_UNROLL
+    for (uint32_t k = 0; k < kCodeOfLane; ++k) ReadSharedWords(code + k * CodeRow(), words[k]);
+    ForEachTap([&](int tap, uint32_t offset) {
+      CSC_UNROLL
+      for (uint32_t p = 0; p < kPositions; ++p) {
+        const float x = AsFloat(from[offset + p * strides[1]]);
+        CSC_UNROLL
+        for (uint32_t k = 0; k < kCodeOfLane; ++k) sums->values[tap][k] += AsFloat(words[k][p]) * x;
+      }
+    });
+  }
+
+  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
+    const Place p = PlaceOf(block);
+    ForEachLane([&](uint32_t lane) {
+      CSC_UNROLL
+      for (uint32_t k = 0; k < kCodeOfLane; ++k) {
+        float* const to = EntriesOf(p, lane / 8 * kCodeOfLane + k, warp * kWarpImage + lane % 8);
+        if (to == nullptr) continue;
+        ForEachTap([&](int tap, uint32_t) { to[tap] = registers.sums[lane].values[tap][k]; });
+      }
+    });
+  }
+};
+
+}  // namespace csc::cuda
+
+#endif  // CSC_SOLVERS_ENGINES_CUDA_KERNELS_TILED_FILTER_GRADIENT_H_
