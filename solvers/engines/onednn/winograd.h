@@ -48,6 +48,10 @@ class Winograd : public BandedMap {
 
  private:
   void MakeTiles();
+  // Calls body(filters, input channel, output lane) for each block of output lanes:
+  // the number of each lane's filter, -1 for padding.
+  template <typename Body>
+  void ForEachFilterBlock(const Body& body) const;
   void RunPanel(const WinogradPanel& panel, const WinogradPlane& from, const float* packed_filters,
                 float scale, const WinogradPlane& to, float* scratch) const;
   // Where a filter's entry at point 0 lies in packed filters, and how far on the
