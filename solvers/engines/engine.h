@@ -53,12 +53,26 @@ const char* Name(Arithmetic arithmetic);
 // Throws Error for any other name.
 Arithmetic ArithmeticByName(const std::string& name);
 
-struct PrepareOptions {
-  Arithmetic arithmetic = Arithmetic::kFloat32;
+// What an engine may hold for programs with a loss and batch statistics, whose
+// backward pass reads values of all images.
+enum class Memory {
+  kFast,   // all that takes a linear map to compute anew
+  kSmall,  // little: the backward pass repeats linear maps of the forward pass
 };
 
-// For callers who do not say: the environment variable CSC_ARITHMETIC, one of
-// the names above, else float32. Throws Error for any other value.
+// "fast", "small".
+const char* Name(Memory memory);
+// Throws Error for any other name.
+Memory MemoryByName(const std::string& name);
+
+struct PrepareOptions {
+  Arithmetic arithmetic = Arithmetic::kFloat32;
+  Memory memory = Memory::kFast;
+};
+
+// For callers who do not say: the environment variables CSC_ARITHMETIC and
+// CSC_MEMORY, each one of the names above, else float32 and fast. Throws Error for
+// any other value.
 PrepareOptions ChosenOptions();
 
 class Executable {
@@ -94,8 +108,10 @@ class Engine {
   }
 };
 
-// For engines that know no other: throws EngineDeclined for TF32 and bfloat16.
+// For engines that know no other: throws EngineDeclined for TF32 and bfloat16, and
+// for small memory.
 void RequireFloat32(const std::string& engine, const PrepareOptions& options);
+void RequireFastMemory(const std::string& engine, const PrepareOptions& options);
 
 // Checks `arguments` against `program`: counts, null pointers, batch, labels.
 // Throws Error.

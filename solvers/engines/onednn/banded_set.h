@@ -12,6 +12,7 @@
 #include "solvers/engines/engine.h"
 #include "solvers/engines/onednn/banded_map.h"
 #include "solvers/engines/onednn/buffer.h"
+#include "solvers/engines/onednn/gradient_sums.h"
 #include "solvers/engines/onednn/plan.h"
 #include "solvers/engines/onednn/winograd.h"
 #include "solvers/program/program.h"
@@ -20,7 +21,7 @@ namespace csc::onednn {
 
 // Version of the rules that choose between algorithms. Another version may give
 // other bits.
-constexpr int kAlgorithmVersion = 1;
+constexpr int kAlgorithmVersion = 2;
 
 class BandedSet {
  public:
@@ -39,9 +40,9 @@ class BandedSet {
   void PackFilters(const float* parameters);
 
   // Before and after a tile's way through a stage: clears the sums of its filter
-  // gradients; adds them to gradients [program.parameter_size()].
+  // gradients; adds them to the tile's.
   void ClearGradients(size_t stage, float* sums) const;
-  void AddGradients(size_t stage, const float* sums, float* gradients) const;
+  void AddGradients(size_t stage, const float* sums, int64_t tile, GradientSums* gradients) const;
 
   int64_t scratch_floats() const { return scratch_floats_; }
   int64_t gradient_floats() const { return gradient_floats_; }
