@@ -126,6 +126,7 @@ Json ResultOf(const TrainCommand& command, const Trainer& trainer, const std::st
                  {"parameters", trainer.model().trainable_parameters()},
                  {"engine", engine},
                  {"arithmetic", Name(ChosenOptions().arithmetic)},
+                 {"memory", Name(ChosenOptions().memory)},
                  {"model", trainer.options().model.model},
                  {"data", trainer.options().data},
                  {"seed", trainer.options().seed},

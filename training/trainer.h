@@ -153,7 +153,7 @@ class Trainer {
   double compute_seconds_ = 0;
 };
 
-// Engine, arithmetic and algorithms: what a training's bits depend on beside its
+// Engine, arithmetic, memory and algorithms: what a training's bits depend on beside its
 // options and data.
 std::string ComputedBy(const Engine& engine);
 

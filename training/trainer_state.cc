@@ -110,9 +110,10 @@ void Trainer::Restore(const Checkpoint& checkpoint) {
 }
 
 std::string ComputedBy(const Engine& engine) {
+  const PrepareOptions options = ChosenOptions();
   const std::string algorithms = engine.algorithms();
-  return fmt::format("{}, {}{}{}", engine.name(), Name(ChosenOptions().arithmetic),
-                     algorithms.empty() ? "" : ", ", algorithms);
+  return fmt::format("{}, {}, {} memory{}{}", engine.name(), Name(options.arithmetic),
+                     Name(options.memory), algorithms.empty() ? "" : ", ", algorithms);
 }
 
 CheckpointOrigin OriginOf(const Checkpoint& checkpoint) {

@@ -162,6 +162,14 @@ Result RunTraining(const Workload& workload, int64_t batch, Executable* executab
   return result;
 }
 
+// With that arithmetic; the rest as the environment says.
+PrepareOptions OptionsOf(Arithmetic arithmetic, bool keep_times = false) {
+  PrepareOptions options = ChosenOptions();
+  options.arithmetic = arithmetic;
+  options.keep_times = keep_times;
+  return options;
+}
+
 }  // namespace
 
 Result MakeResult(const Workload& workload, int64_t batch, const Runner& runner) {
@@ -200,7 +208,7 @@ std::vector<Result> RunCase(const Workload& workload, const Engine& engine, Arit
     // Prepared anew for each batch: no memory of an earlier one counts.
     std::unique_ptr<Executable> executable;
     try {
-      executable = engine.Prepare(workload.program, {arithmetic, options.times});
+      executable = engine.Prepare(workload.program, OptionsOf(arithmetic, options.times));
     } catch (const EngineDeclined& reason) {
       results.push_back(MakeResult(workload, batch, runner));
       results.back().declined = reason.what();
@@ -220,7 +228,7 @@ std::vector<Result> RunCase(const Workload& workload, const Engine& engine, Arit
 
 NeighbourResult RunBesideNeighbours(const Workload& workload, const Engine& engine,
                                     Arithmetic arithmetic, int count, const RunOptions& options) {
-  const auto executable = engine.Prepare(workload.program, {arithmetic});
+  const auto executable = engine.Prepare(workload.program, OptionsOf(arithmetic));
   executable->SetParameters(FlattenParameters(workload.network).data());
   executable->Reserve(1, options.threads);
   EngineInference direct(workload, executable.get(), options.executor);

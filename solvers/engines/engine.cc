@@ -13,6 +13,13 @@ namespace csc {
 namespace {
 
 constexpr const char* kArithmetics[] = {"direct", "float32", "tf32", "bf16"};
+constexpr const char* kMemories[] = {"fast", "small"};
+
+// The environment variable's value; empty where there is none.
+std::string Environment(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? "" : value;
+}
 
 }  // namespace
 
@@ -25,10 +32,21 @@ Arithmetic ArithmeticByName(const std::string& name) {
   Fail("arithmetic \"{}\" is unknown: one of {} expected", name, fmt::join(kArithmetics, ", "));
 }
 
+const char* Name(Memory memory) { return kMemories[static_cast<int>(memory)]; }
+
+Memory MemoryByName(const std::string& name) {
+  for (size_t k = 0; k < std::size(kMemories); ++k) {
+    if (name == kMemories[k]) return static_cast<Memory>(k);
+  }
+  Fail("memory \"{}\" is unknown: one of {} expected", name, fmt::join(kMemories, ", "));
+}
+
 PrepareOptions ChosenOptions() {
   PrepareOptions options;
-  const char* name = std::getenv("CSC_ARITHMETIC");
-  if (name != nullptr && *name != 0) options.arithmetic = ArithmeticByName(name);
+  const std::string arithmetic = Environment("CSC_ARITHMETIC");
+  if (!arithmetic.empty()) options.arithmetic = ArithmeticByName(arithmetic);
+  const std::string memory = Environment("CSC_MEMORY");
+  if (!memory.empty()) options.memory = MemoryByName(memory);
   return options;
 }
 
@@ -38,6 +56,12 @@ void RequireFloat32(const std::string& engine, const PrepareOptions& options) {
   }
   throw EngineDeclined(fmt::format("arithmetic \"{}\" on engine \"{}\": direct or float32 expected",
                                    Name(options.arithmetic), engine));
+}
+
+void RequireFastMemory(const std::string& engine, const PrepareOptions& options) {
+  if (options.memory == Memory::kFast) return;
+  throw EngineDeclined(
+      fmt::format("memory \"{}\" on engine \"{}\": fast expected", Name(options.memory), engine));
 }
 
 void CheckRunArguments(const Program& program, const RunArguments& arguments) {

@@ -12,6 +12,7 @@
 #ifndef CSC_SOLVERS_ENGINES_ENGINE_H_
 #define CSC_SOLVERS_ENGINES_ENGINE_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -53,9 +54,22 @@ const char* Name(Arithmetic arithmetic);
 // Throws Error for any other name.
 Arithmetic ArithmeticByName(const std::string& name);
 
+// What an engine may hold for programs with a loss and batch statistics, whose
+// backward pass reads values of all images.
+enum class Memory {
+  kFast,   // all that takes a linear map to compute anew
+  kSmall,  // little: the backward pass repeats linear maps of the forward pass
+};
+
+// "fast", "small".
+const char* Name(Memory memory);
+// Throws Error for any other name.
+Memory MemoryByName(const std::string& name);
+
 struct PrepareOptions {
   Arithmetic arithmetic = Arithmetic::kFloat32;
-  bool keep_times = false;  // for Executable::Times; costs about 1 % where it is kept
+  Memory memory = Memory::kFast;
+  bool keep_times = false;  // for Executable::times; costs about 1 % where it is kept
 };
 
 // Where the time of all runs so far went: seconds, summed over workers.
@@ -72,12 +86,13 @@ struct Times {
 };
 
 // The members of Times.
-inline constexpr double Times::*kTimesKinds[] = {&Times::total,     &Times::maps,
-                                                 &Times::gradients, &Times::elementwise,
-                                                 &Times::layout,    &Times::other};
+inline constexpr std::array<double Times::*, 6> kTimesKinds = {
+    &Times::total,       &Times::maps,   &Times::gradients,
+    &Times::elementwise, &Times::layout, &Times::other};
 
-// For callers who do not say: the environment variable CSC_ARITHMETIC, one of
-// the names above, else float32. Throws Error for any other value.
+// For callers who do not say: the environment variables CSC_ARITHMETIC and
+// CSC_MEMORY, each one of the names above, else float32 and fast. Throws Error for
+// any other value.
 PrepareOptions ChosenOptions();
 
 class Executable {
@@ -119,8 +134,10 @@ class Engine {
   }
 };
 
-// For engines that know no other: throws EngineDeclined for TF32 and bfloat16.
+// For engines that know no other: throws EngineDeclined for TF32 and bfloat16, and
+// for small memory.
 void RequireFloat32(const std::string& engine, const PrepareOptions& options);
+void RequireFastMemory(const std::string& engine, const PrepareOptions& options);
 
 // Checks `arguments` against `program`: counts, null pointers, batch, labels.
 // Throws Error.

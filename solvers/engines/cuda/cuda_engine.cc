@@ -22,6 +22,7 @@ class CudaEngine : public Engine {
 
   std::unique_ptr<Executable> Prepare(const Program& program,
                                       const PrepareOptions& options) const override {
+    RequireFastMemory(name_, options);
     // kFloat32 has no faster form than kDirect.
     return std::make_unique<CudaExecutable>(program, options.arithmetic, tuning_, make_backend_());
   }

@@ -120,10 +120,11 @@ void BandedSet::ClearGradients(size_t stage, float* sums) const {
   }
 }
 
-void BandedSet::AddGradients(size_t stage, const float* sums, float* gradients) const {
+void BandedSet::AddGradients(size_t stage, const float* sums, int64_t tile,
+                             GradientSums* gradients) const {
   for (int k : stage_sums_[stage]) {
-    const ParameterInfo& info = program_.parameters()[plan_.instructions[k].filters];
-    entries_[k].gradient->AddGradient(sums + entries_[k].gradient_offset, gradients + info.offset);
+    entries_[k].gradient->AddGradient(sums + entries_[k].gradient_offset,
+                                      gradients->Of(plan_.instructions[k].filters, tile));
   }
 }
 

@@ -12,6 +12,7 @@
 #include "solvers/engines/engine.h"
 #include "solvers/engines/onednn/banded_map.h"
 #include "solvers/engines/onednn/buffer.h"
+#include "solvers/engines/onednn/gradient_sums.h"
 #include "solvers/engines/onednn/plan.h"
 #include "solvers/engines/onednn/winograd.h"
 #include "solvers/program/program.h"
@@ -39,9 +40,9 @@ class BandedSet {
   void PackFilters(const float* parameters);
 
   // Before and after a tile's way through a stage: clears the sums of its filter
-  // gradients; adds them to gradients [program.parameter_size()].
+  // gradients; adds them to the tile's.
   void ClearGradients(size_t stage, float* sums) const;
-  void AddGradients(size_t stage, const float* sums, float* gradients) const;
+  void AddGradients(size_t stage, const float* sums, int64_t tile, GradientSums* gradients) const;
 
   // Of the largest map or gradient on so many images.
   int64_t scratch_floats(int64_t images) const;

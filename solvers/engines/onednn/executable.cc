@@ -28,20 +28,18 @@ constexpr int64_t kCooperativeBatch = 3;
 
 OneDnnExecutable::OneDnnExecutable(const Program& program, const PrepareOptions& options, int block)
     : program_(program),
-      plan_(MakePlan(program, block)),
+      plan_(MakePlan(program, block, options.memory)),
       arithmetic_(options.arithmetic),
       keep_times_(options.keep_times),
       banded_(program_, plan_, arithmetic_),
+      gradients_(program_, plan_),
       parameters_(program.parameter_size()),
       packed_(plan_.instructions.size()),
       statistics_(program.statistics().size()),
       statistic_stage_(program.statistics().size()) {
   for (size_t k = 0; k < plan_.instructions.size(); ++k) {
     const Instruction& i = plan_.instructions[k];
-    has_gradients_ = has_gradients_ || i.op == Opcode::kFilterGradient ||
-                     i.op == Opcode::kScalarGradient || i.op == Opcode::kChannelGradient;
     has_loss_ = has_loss_ || i.op == Opcode::kSoftmaxLoss;
-    if (i.op == Opcode::kNormalise) statistics_[i.statistic].epsilon = i.epsilon;
     if (i.op != Opcode::kMoments && i.op != Opcode::kNormaliseSums) continue;
     Statistic& statistic = statistics_[i.statistic];
     const ValueId value = i.terms[0].value;
@@ -50,6 +48,9 @@ OneDnnExecutable::OneDnnExecutable(const Program& program, const PrepareOptions&
     statistic.pixels = plan_.shapes[value].height * plan_.shapes[value].width;
     statistic.moments = i.op == Opcode::kMoments;
     statistic_stage_[i.statistic] = plan_.levels[k];
+  }
+  for (const Instruction& i : program_.instructions()) {
+    if (i.op == Opcode::kNormalise) statistics_[i.statistic].epsilon = i.epsilon;
   }
   for (const Stage& stage : plan_.stages) {
     for (const Group& group : stage.groups)
@@ -64,12 +65,12 @@ int64_t OneDnnExecutable::TileImages(int64_t batch) const {
   // A function of the batch alone: the number of threads must not matter.
   const int64_t fitting =
       std::max<int64_t>(1, kMostTileFloats / std::max<int64_t>(1, plan_.tile_floats));
-  if (has_gradients_) return std::min({batch, kTrainingTile, fitting});
+  if (!gradients_.empty()) return std::min({batch, kTrainingTile, fitting});
   return std::clamp<int64_t>(batch / kLeastTiles, 1, std::min(kInferenceTile, fitting));
 }
 
 bool OneDnnExecutable::Cooperates(int64_t batch) const {
-  return batch <= kCooperativeBatch && !has_gradients_ && !has_loss_ && statistics_.empty();
+  return batch <= kCooperativeBatch && gradients_.empty() && !has_loss_ && statistics_.empty();
 }
 
 template <typename Body>
@@ -189,9 +190,7 @@ void OneDnnExecutable::Reserve(int64_t batch, int workers) {
     }
   }
   batch_buffer_.Grow(plan_.batch_floats * batch);
-  if (has_gradients_) {
-    tile_gradients_.Grow(tiles * program_.parameter_size());
-  }
+  gradients_.Reserve(tiles);
   for (Statistic& statistic : statistics_) {
     statistic.partial.resize(tiles * 2 * statistic.lanes);
   }
@@ -242,8 +241,8 @@ void OneDnnExecutable::RunTiles(const RunArguments& arguments, Executor* executo
   const int64_t batch = arguments.batch;
   const int64_t images = TileImages(batch);
   const int64_t tiles = (batch + images - 1) / images;
-  if (has_gradients_) {
-    std::fill_n(tile_gradients_.data(), tiles * program_.parameter_size(), 0.0f);
+  if (!gradients_.empty() && arguments.gradients != nullptr) {  // those that nothing adds to
+    std::fill_n(arguments.gradients, program_.parameter_size(), 0.0f);
   }
   for (Statistic& statistic : statistics_) {
     std::fill(statistic.partial.begin(), statistic.partial.end(), 0.0);
@@ -251,7 +250,8 @@ void OneDnnExecutable::RunTiles(const RunArguments& arguments, Executor* executo
   std::fill(tile_loss_.begin(), tile_loss_.end(), 0.0);
   std::fill(tile_correct_.begin(), tile_correct_.end(), 0);
   for (size_t stage = 0; stage < plan_.stages.size(); ++stage) {
-    executor->ParallelFor(tiles, [&](int64_t index, int worker) {
+    executor->ParallelFor(tiles, [&](int64_t turn, int worker) {
+      const int64_t index = IsReversed(stage) ? tiles - 1 - turn : turn;
       Tile tile{};
       tile.index = index;
       tile.first_image = index * images;
@@ -259,13 +259,11 @@ void OneDnnExecutable::RunTiles(const RunArguments& arguments, Executor* executo
       tile.worker = &workers_[worker];
       tile.arena = tile.worker->arena.data();
       tile.arguments = &arguments;
-      tile.gradients =
-          has_gradients_ ? tile_gradients_.data() + index * program_.parameter_size() : nullptr;
       RunStage(stage, tile);
     });
     FinishStatistics(static_cast<int>(stage), tiles, arguments);
+    gradients_.Reduce(stage, tiles, arguments.gradients, executor);
   }
-  ReduceGradients(tiles, arguments, executor);
   if (arguments.loss != nullptr) {
     *arguments.loss = 0;
     for (int64_t t = 0; t < tiles; ++t) *arguments.loss += tile_loss_[t];
@@ -306,30 +304,31 @@ void OneDnnExecutable::FinishStatistics(int stage, int64_t tiles, const RunArgum
           s.shift[lane] = static_cast<float>(mean * inverse);
         }
       }
+      if (s.moments) FoldStatistic(static_cast<int>(k));
     }
     out += 2 * channels;
   }
 }
 
-void OneDnnExecutable::ReduceGradients(int64_t tiles, const RunArguments& arguments,
-                                       Executor* executor) const {
-  if (!has_gradients_ || arguments.gradients == nullptr) return;
-  const int64_t size = program_.parameter_size();
-  constexpr int64_t kRange = 16384;
-  executor->ParallelFor((size + kRange - 1) / kRange, [&](int64_t r, int) {
-    const int64_t end = std::min(size, (r + 1) * kRange);
-    for (int64_t p = r * kRange; p < end; ++p) {
-      double sum = 0;
-      for (int64_t t = 0; t < tiles; ++t) {
-        sum += tile_gradients_.data()[t * size + p];
-      }
-      arguments.gradients[p] = static_cast<float>(sum);
+// P_b(a (x / deviation - shift)) is P_b'(a' x).
+void OneDnnExecutable::FoldStatistic(int statistic) {
+  const Statistic& s = statistics_[statistic];
+  for (size_t k = 0; k < plan_.instructions.size(); ++k) {
+    const Instruction& i = plan_.instructions[k];
+    if (i.op != Opcode::kPointwise || i.statistic != statistic) continue;
+    Packed& packed = packed_[k];
+    packed.normalised_a.resize(s.lanes);
+    packed.normalised_b.resize(s.lanes);
+    for (int64_t lane = 0; lane < s.lanes; ++lane) {
+      const float a = packed.a.empty() ? 1 : packed.a[lane];
+      packed.normalised_a[lane] = a * s.second[lane];
+      packed.normalised_b[lane] = (packed.b.empty() ? 0 : packed.b[lane]) + a * s.shift[lane];
     }
-  });
+  }
 }
 
 int64_t OneDnnExecutable::WorkspaceBytes() const {
-  int64_t bytes = batch_buffer_.bytes() + tile_gradients_.bytes() +
+  int64_t bytes = batch_buffer_.bytes() + gradients_.bytes() +
                   static_cast<int64_t>(parameters_.size() * sizeof(float));
   for (const Worker& worker : workers_) {
     bytes += worker.arena.bytes() + worker.scratchpad.bytes() + worker.gradient.bytes() +

@@ -12,6 +12,7 @@
 #include "solvers/engines/engine.h"
 #include "solvers/engines/onednn/banded_set.h"
 #include "solvers/engines/onednn/buffer.h"
+#include "solvers/engines/onednn/gradient_sums.h"
 #include "solvers/engines/onednn/kernels.h"
 #include "solvers/engines/onednn/plan.h"
 #include "solvers/engines/onednn/stopwatch.h"
@@ -59,13 +60,14 @@ class OneDnnExecutable : public Executable {
     float* arena;
     Worker* worker;
     const RunArguments* arguments;
-    float* gradients;  // of this tile: [program.parameter_size()], or null
   };
 
   // By instruction: what depends on the parameters.
   struct Packed {
     std::vector<float> a, b;  // by lane
     std::vector<float> coefficients;
+    // a and b with the normalisation of the sum before them, once its statistic is there.
+    std::vector<float> normalised_a, normalised_b;
   };
 
   // By statistic: lane vectors for the instructions that read it.
@@ -101,6 +103,9 @@ class OneDnnExecutable : public Executable {
   void Participate(const Group& group, Progress* progress, const Tile& tile);
   int PartsOf(const Unit& unit, const TileSet& set) const;
   Plane PlaneOf(ValueId value, const Tile& tile) const;
+  Operand OperandOf(ValueId value, const Tile& tile) const;
+  // To and fro: a stage begins with what the one before it left in the caches.
+  static bool IsReversed(size_t stage) { return stage % 2 == 1; }
   void RunStage(size_t stage, Tile tile);
   void Load(const Group& group, const Tile& tile);
   void Store(const Group& group, const Tile& tile);
@@ -113,18 +118,16 @@ class OneDnnExecutable : public Executable {
   // The operations of a unit's elementwise instructions, and afterwards what sums
   // they leave.
   std::vector<ElementOp> MakeElementOps(const Unit& unit, const Tile& tile);
-  void FinishElementOps(const Unit& unit, const std::vector<ElementOp>& ops,
-                        const Tile& tile) const;
+  void FinishElementOps(const Unit& unit, const std::vector<ElementOp>& ops, const Tile& tile);
   ElementOp MakeElementOp(int instruction, const Tile& tile) const;
-  void AddGradients(const Instruction& i, const double* sums, int64_t lanes,
-                    const Tile& tile) const;
+  void AddGradients(const Instruction& i, const double* sums, int64_t lanes, const Tile& tile);
   void RunConvolution(int instruction, const Tile& tile, int part);
   void RunFilterGradient(int instruction, const Tile& tile);
   void RunJoin(int instruction, const Tile& tile) const;
   void RunView(const Instruction& i, const Tile& tile) const;
   void RunSoftmaxLoss(const Instruction& i, const Tile& tile);
   void FinishStatistics(int stage, int64_t tiles, const RunArguments& a);
-  void ReduceGradients(int64_t tiles, const RunArguments& arguments, Executor* executor) const;
+  void FoldStatistic(int statistic);
 
   const Program program_;
   const Plan plan_;
@@ -132,7 +135,7 @@ class OneDnnExecutable : public Executable {
   const bool keep_times_;
   Times times_;
   BandedSet banded_;
-  bool has_gradients_ = false;
+  GradientSums gradients_;
   bool has_loss_ = false;
   int64_t num_units_ = 0;  // and two for each group
   std::vector<float> parameters_;
@@ -140,7 +143,6 @@ class OneDnnExecutable : public Executable {
   std::vector<std::unique_ptr<TileSet>> tile_sets_;
   std::vector<Worker> workers_;
   Buffer batch_buffer_;
-  Buffer tile_gradients_;  // [tiles][parameter_size]
   std::vector<Statistic> statistics_;
   std::vector<int> statistic_stage_;  // by statistic: where it is written
   std::vector<Progress> progress_;    // by unit, with two for each group's loads and stores

@@ -11,8 +11,57 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Pixels of a strip: 64 * 16 lanes * 4 bytes = 4 KB an operand.
-constexpr int64_t kStripPixels = 64;
+// Pixels of a strip: 32 * 16 lanes * 4 bytes = 2 KB an operand, of which the first
+// level of cache holds some twenty.
+constexpr int64_t kStripPixels = 32;
+// Sums that are added up independently, as an addition takes some cycles.
+constexpr int kSums = 4;
+
+// The values in memory of some operations. Their strips are asked for one strip ahead:
+// hardware foresees nothing beyond a page, and strips change pages all the time.
+class Streams {
+ public:
+  Streams(const ElementOp* ops, int64_t num_ops, int64_t strip_floats)
+      : lines_(strip_floats / kLine), lines_of_an_op_((lines_ + num_ops - 1) / num_ops) {
+    for (int64_t k = 0; k < num_ops; ++k) {
+      for (int t = 0; t < ops[k].num_terms; ++t) Add(ops[k].terms[t]);
+      Add(ops[k].result);
+    }
+  }
+
+  // Aims at the strips at `at` of image n. They may lie beyond what there is.
+  HWY_INLINE void Aim(int64_t n, int64_t at) {
+    for (int s = 0; s < count_; ++s) next_[s] = planes_[s].image(n) + at;
+  }
+
+  // Asks for a share of the next strips before operation k, so that they arrive while
+  // operations run.
+  HWY_INLINE void Prefetch(int64_t k) const {
+    if (count_ == 0) return;
+    const int64_t end = HWY_MIN((k + 1) * lines_of_an_op_, lines_);
+    for (int64_t line = k * lines_of_an_op_; line < end; ++line) {
+      for (int s = 0; s < count_; ++s) __builtin_prefetch(next_[s] + line * kLine, 0, 2);
+    }
+  }
+
+ private:
+  static constexpr int64_t kLine = 16;  // floats
+  static constexpr int kMost = 16;
+
+  void Add(const Operand& operand) {
+    if (!operand.streams || count_ == kMost) return;
+    for (int s = 0; s < count_; ++s) {
+      if (planes_[s].data == operand.plane.data) return;
+    }
+    planes_[count_++] = operand.plane;
+  }
+
+  const int64_t lines_;  // of a strip
+  const int64_t lines_of_an_op_;
+  Plane planes_[kMost];
+  const float* next_[kMost];
+  int count_ = 0;
+};
 
 // For blocks of kBlock lanes, 8 or 16: vectors are never wider than a block. (oneDNN
 // may have been told to do without the widest.)
@@ -122,20 +171,64 @@ struct Elementwise {
     }
   }
 
+  // Calls add(pixel, k) for each pixel of a strip, k in 0 .. kSums - 1 by turns.
+  template <typename F>
+  static HWY_INLINE void ForEachPixel(int64_t first, int64_t pixels, const F& add) {
+    int64_t p = first;
+    for (; p + kSums <= pixels; p += kSums) {
+      for (int k = 0; k < kSums; ++k) add(p + k, k);
+    }
+    for (; p < pixels; ++p) add(p, 0);
+  }
+
+  // A vector's sums, to be added to others in double.
+  struct Sums {
+    using Wide = hn::CappedTag<double, 8>;
+    HWY_ALIGN float sums[16];
+
+    HWY_INLINE explicit Sums(const V* parts) {
+      const D d;
+      hn::Store(hn::Add(hn::Add(parts[0], parts[1]), hn::Add(parts[2], parts[3])), d, sums);
+    }
+    HWY_INLINE hn::Vec<Wide> At(size_t i) const {
+      return hn::PromoteTo(Wide(), hn::LoadU(hn::Rebind<float, Wide>(), sums + i));
+    }
+    HWY_INLINE void AddTo(double* to) const {
+      const Wide w;
+      for (size_t i = 0; i < hn::Lanes(D()); i += hn::Lanes(w)) {
+        hn::StoreU(hn::Add(hn::LoadU(w, to + i), At(i)), w, to + i);
+      }
+    }
+  };
+
   // Adds the sum over a strip of f(first, second) to sums[0 .. kBlock).
   template <typename F>
   static HWY_INLINE void SumStrip(const float* first, const float* second, int64_t pixels,
                                   double* sums, const F& f) {
     const D d;
-    HWY_ALIGN float partial[16];
     for (int lane = 0; lane < kBlock; lane += hn::Lanes(d)) {
-      V sum = hn::Zero(d);
-      for (int64_t p = 0; p < pixels; ++p) {
+      V sum[kSums] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+      ForEachPixel(0, pixels, [&](int64_t p, int k) HWY_ATTR {
         const int64_t at = p * kBlock + lane;
-        sum = f(d, hn::LoadU(d, first + at), hn::LoadU(d, second + at), sum);
-      }
-      hn::Store(sum, d, partial);
-      for (size_t i = 0; i < hn::Lanes(d); ++i) sums[lane + i] += partial[i];
+        sum[k] = f(d, hn::LoadU(d, first + at), hn::LoadU(d, second + at), sum[k]);
+      });
+      Sums(sum).AddTo(sums + lane);
+    }
+  }
+
+  static HWY_INLINE void SumAndProductsStrip(const float* x, const float* y, int64_t pixels,
+                                             double* sums, double* products) {
+    const D d;
+    for (int lane = 0; lane < kBlock; lane += hn::Lanes(d)) {
+      V sum[kSums] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+      V product[kSums] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+      ForEachPixel(0, pixels, [&](int64_t p, int k) HWY_ATTR {
+        const V v = hn::LoadU(d, x + p * kBlock + lane);
+        sum[k] = hn::Add(sum[k], v);
+        product[k] = hn::MulAdd(v, hn::LoadU(d, y + p * kBlock + lane), product[k]);
+      });
+      Sums(sum).AddTo(sums + lane);
+      Sums(product).AddTo(products + lane);
     }
   }
 
@@ -145,23 +238,28 @@ struct Elementwise {
   static HWY_INLINE void MomentsStrip(const float* x, int64_t pixels, double* sums,
                                       double* squares) {
     const D d;
-    HWY_ALIGN float first[16], sum[16], square[16];
     for (int lane = 0; lane < kBlock; lane += hn::Lanes(d)) {
       const V pivot = hn::LoadU(d, x + lane);
-      V deviations = hn::Zero(d);
-      V squared = hn::Zero(d);
-      for (int64_t p = 1; p < pixels; ++p) {
+      V deviations[kSums] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+      V squared[kSums] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+      ForEachPixel(1, pixels, [&](int64_t p, int k) HWY_ATTR {
         const V deviation = hn::Sub(hn::LoadU(d, x + p * kBlock + lane), pivot);
-        deviations = hn::Add(deviations, deviation);
-        squared = hn::MulAdd(deviation, deviation, squared);
-      }
-      hn::Store(pivot, d, first);
-      hn::Store(deviations, d, sum);
-      hn::Store(squared, d, square);
-      for (size_t i = 0; i < hn::Lanes(d); ++i) {
-        const double p = first[i];
-        sums[lane + i] += pixels * p + sum[i];
-        squares[lane + i] += pixels * p * p + 2 * p * sum[i] + square[i];
+        deviations[k] = hn::Add(deviations[k], deviation);
+        squared[k] = hn::MulAdd(deviation, deviation, squared[k]);
+      });
+      const V first_pixel[kSums] = {pivot, hn::Zero(d), hn::Zero(d), hn::Zero(d)};
+      const Sums first(first_pixel), sum(deviations), square(squared);
+      const typename Sums::Wide w;
+      const auto count = hn::Set(w, static_cast<double>(pixels));
+      for (size_t i = 0; i < hn::Lanes(d); i += hn::Lanes(w)) {
+        const auto p = first.At(i), s = sum.At(i);
+        const auto total = hn::MulAdd(count, p, s);  // of the pixels
+        double* sums_at = sums + lane + i;
+        double* squares_at = squares + lane + i;
+        hn::StoreU(hn::Add(hn::LoadU(w, sums_at), total), w, sums_at);
+        // count p^2 + 2 p s + the squares
+        const auto all = hn::MulAdd(p, hn::Add(total, s), square.At(i));
+        hn::StoreU(hn::Add(hn::LoadU(w, squares_at), all), w, squares_at);
       }
     }
   }
@@ -186,42 +284,50 @@ struct Elementwise {
       case ElementKind::kSumAndSquares:
         return MomentsStrip(x, pixels, sums, sums + lanes);
       case ElementKind::kSumAndProducts:
-        SumStrip(x, x, pixels, sums, plain);
-        return SumStrip(x, second, pixels, sums + lanes, product);
+        return SumAndProductsStrip(x, second, pixels, sums, sums + lanes);
       default:
         return;
     }
   }
 
+  static HWY_INLINE void RunOnStrip(const ElementOp& op, float* slots, int64_t image, int64_t lane,
+                                    int64_t at, int64_t pixels, int64_t lanes) {
+    const auto strip_of = [&](const Operand& operand) {
+      return operand.slot < 0 ? operand.plane.image(image) + at
+                              : slots + operand.slot * kStripPixels * kBlock;
+    };
+    const float* terms[kMaxTerms];
+    for (int t = 0; t < op.num_terms; ++t) terms[t] = strip_of(op.terms[t]);
+    float* result = strip_of(op.result);
+    const float* a = op.a ? op.a + lane : nullptr;
+    const float* b = op.b ? op.b + lane : nullptr;
+    switch (op.kind) {
+      case ElementKind::kPointwise:
+        return PointwiseStrip(op, terms, result, pixels, a, b);
+      case ElementKind::kMask:
+        return MaskStrip(terms[0], terms[1], result, pixels * kBlock);
+      case ElementKind::kNormaliseAdjoint:
+        return NormaliseAdjointStrip(terms[0], terms[1], result, pixels, a, b, op.c + lane);
+      default:
+        return ReductionStrip(op, terms, pixels, lanes, op.sums + lane);
+    }
+  }
+
   static void Run(const ElementOp* ops, int64_t num_ops, const ElementRange& range, int64_t lanes,
                   int64_t pixels) {
+    HWY_ALIGN float slots[kMostSlots * kStripPixels * kBlock];
+    Streams streams(ops, num_ops, kStripPixels * kBlock);
     for (int64_t n = range.first_image; n < range.end_image; ++n) {
       for (int64_t lane = range.first_lane; lane < range.end_lane; lane += kBlock) {
         for (int64_t first = range.first_pixel; first < range.end_pixel; first += kStripPixels) {
           const int64_t strip = HWY_MIN(kStripPixels, range.end_pixel - first);
           const int64_t at = lane * pixels + first * kBlock;
+          const bool last = first + kStripPixels >= range.end_pixel;
+          streams.Aim(n, last ? at + (pixels + range.first_pixel - first) * kBlock
+                              : at + kStripPixels * kBlock);
           for (int64_t k = 0; k < num_ops; ++k) {
-            const ElementOp& op = ops[k];
-            const float* terms[kMaxTerms];
-            for (int t = 0; t < op.num_terms; ++t) {
-              terms[t] = op.terms[t].image(n) + at;
-            }
-            float* result = op.result.data ? op.result.image(n) + at : nullptr;
-            const float* a = op.a ? op.a + lane : nullptr;
-            const float* b = op.b ? op.b + lane : nullptr;
-            switch (op.kind) {
-              case ElementKind::kPointwise:
-                PointwiseStrip(op, terms, result, strip, a, b);
-                break;
-              case ElementKind::kMask:
-                MaskStrip(terms[0], terms[1], result, strip * kBlock);
-                break;
-              case ElementKind::kNormaliseAdjoint:
-                NormaliseAdjointStrip(terms[0], terms[1], result, strip, a, b, op.c + lane);
-                break;
-              default:
-                ReductionStrip(op, terms, strip, lanes, op.sums + lane);
-            }
+            streams.Prefetch(k);
+            RunOnStrip(ops[k], slots, n, lane, at, strip, lanes);
           }
         }
       }

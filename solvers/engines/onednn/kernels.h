@@ -1,8 +1,9 @@
 // SIMD kernels over blocked values, [blocks][H * W][block] for each image.
 //
 // Elementwise instructions of one shape run together, strip by strip: what one
-// writes the next reads from the first-level cache. All kernels take the
-// distance between images, so that a value may lie inside a larger one.
+// writes the next reads from the first-level cache, and values that no other
+// instruction reads exist as strips only. All kernels take the distance between
+// images, so that a value may lie inside a larger one.
 
 #ifndef CSC_SOLVERS_ENGINES_ONEDNN_KERNELS_H_
 #define CSC_SOLVERS_ENGINES_ONEDNN_KERNELS_H_
@@ -23,6 +24,15 @@ struct Plane {
   float* image(int64_t n) const { return data + n * image_stride; }
 };
 
+// An operand of an elementwise operation: a value in memory, or a strip that only
+// the operations running together see.
+struct Operand {
+  Plane plane;
+  int slot = -1;         // of a strip's
+  bool streams = false;  // lies in memory that no cache holds
+};
+
+constexpr int kMostSlots = 16;
 constexpr int kMaxTerms = 6;  // longer sums are split by the planner
 
 enum class ElementKind {
@@ -41,9 +51,9 @@ struct ElementOp {
   ElementKind kind = ElementKind::kPointwise;
   Shrink shrink = Shrink::kNone;
   int num_terms = 0;
-  Plane terms[kMaxTerms];
+  Operand terms[kMaxTerms];
   float coefficients[kMaxTerms] = {};
-  Plane result;
+  Operand result;
   const float* a = nullptr;  // by lane; null: 1
   const float* b = nullptr;  // by lane; null: 0
   const float* c = nullptr;  // by lane
@@ -61,16 +71,18 @@ struct ElementRange {
 void RunElementwise(const std::vector<ElementOp>& ops, const ElementRange& range, int64_t lanes,
                     int64_t pixels, int block);
 
-// Pooling without pads. `geometry` holds kernel and strides.
-void MaxPool(Plane x, const Shape& in, Plane y, const Shape& out, const Geometry& geometry,
-             int64_t images, int64_t lanes, int block);
+// A pooling without pads: `large` is what it pools, `small` what comes out.
+struct Pool {
+  Shape large, small;
+  Geometry geometry;  // kernel and strides
+  int64_t images = 0, lanes = 0;
+};
+
+void MaxPool(const Pool& pool, Plane x, Plane y, int block);
 // The gradient goes to the first position of a window that holds its maximum.
-void MaxPoolAdjoint(Plane dy, Plane x, Plane y, const Shape& out, Plane dx, const Shape& in,
-                    const Geometry& geometry, int64_t images, int64_t lanes, int block);
-void AveragePool(Plane x, const Shape& in, Plane y, const Shape& out, const Geometry& geometry,
-                 int64_t images, int64_t lanes, int block);
-void AveragePoolAdjoint(Plane dy, const Shape& out, Plane dx, const Shape& in,
-                        const Geometry& geometry, int64_t images, int64_t lanes, int block);
+void MaxPoolAdjoint(const Pool& pool, Plane dy, Plane x, Plane dx, int block);
+void AveragePool(const Pool& pool, Plane x, Plane y, int block);
+void AveragePoolAdjoint(const Pool& pool, Plane dy, Plane dx, int block);
 
 // The instruction set in use: "AVX3" (AVX-512), "AVX2", ...
 std::string SimdTarget();

@@ -19,8 +19,8 @@ namespace {
 
 class Planner {
  public:
-  Planner(const Program& program, int block) : program_(program) {
-    static_cast<Schedule&>(plan_) = MakeSchedule(program, block);
+  Planner(const Program& program, int block, Recomputed recomputed) : program_(program) {
+    static_cast<Schedule&>(plan_) = MakeSchedule(program, block, recomputed);
     plan_.inlaid.assign(plan_.instructions.size(), 0);
     plan_.storage.resize(plan_.shapes.size());
     FindLifetimes();
@@ -35,16 +35,19 @@ class Planner {
   struct Lifetime {
     int def_level = -1, last_level = -1;
     int def_group = -1, last_group = -1;
-    int last_unit = -1;
-    bool stored = false;  // must outlive the units of its group
+    int def_unit = -1, last_unit = -1;
+    bool elementwise = true;  // all that write or read it
+    bool stored = false;      // must outlive the units of its group
   };
 
-  void Use(ValueId value, int level, int group, int unit) {
+  void Use(ValueId value, int level, int group, int unit, bool elementwise) {
     Lifetime& life = lifetimes_[value];
     if (life.def_level < 0) {
       life.def_level = level;
       life.def_group = group;
+      life.def_unit = unit;
     }
+    life.elementwise = life.elementwise && elementwise;
     life.last_level = std::max(life.last_level, level);
     life.last_group = std::max(life.last_group, group);
     life.last_unit = std::max(life.last_unit, unit);
@@ -61,9 +64,13 @@ class Planner {
         for (const Unit& unit : group.units) {
           for (int index : unit.instructions) {
             const Instruction& i = plan_.instructions[index];
-            for (const Term& term : i.terms) Use(term.value, level, group_number, unit_number);
-            if (i.result >= 0) Use(i.result, level, group_number, unit_number);
+            const auto use = [&](ValueId v) {
+              Use(v, level, group_number, unit_number, IsElementwise(i.op));
+            };
+            for (const Term& term : i.terms) use(term.value);
+            if (i.result >= 0) use(i.result);
           }
+          units_.push_back(&unit);
           ++unit_number;
         }
       }
@@ -74,12 +81,13 @@ class Planner {
     }
     for (ValueId output : program_.outputs()) {
       Lifetime& life = lifetimes_[output];
-      if (life.def_level < 0) Use(output, 0, 0, -1);  // an input that is also an output
+      if (life.def_level < 0) Use(output, 0, 0, -1, false);  // an input that is also an output
       life.stored = true;
       groups[life.def_group]->stores.push_back(output);
     }
     for (ValueId input : program_.inputs()) {
-      const Lifetime& life = lifetimes_[input];
+      Lifetime& life = lifetimes_[input];
+      life.elementwise = false;
       if (life.def_level >= 0) groups[life.def_group]->loads.push_back(input);
     }
   }
@@ -144,6 +152,43 @@ class Planner {
     return life.def_group != life.last_group ? Storage::Kind::kTile : Storage::Kind::kGroup;
   }
 
+  bool StaysInUnit(ValueId v) const {
+    const Lifetime& life = lifetimes_[v];
+    return life.elementwise && life.def_unit == life.last_unit && !life.stored && parent_[v] < 0 &&
+           !is_parent_[v];
+  }
+
+  // Gives slots to values that stay inside the unit, as far as there are any: those of
+  // operands that die with an instruction to its result.
+  void PlaceStrips(const Unit& unit) {
+    std::vector<ValueId> slots(kMostSlots, -1);
+    for (size_t k = 0; k < unit.instructions.size(); ++k) {
+      for (ValueId& v : slots) {
+        if (v >= 0 && !ReadFrom(unit, k + 1, v)) v = -1;
+      }
+      const ValueId result = plan_.instructions[unit.instructions[k]].result;
+      if (result < 0 || !StaysInUnit(result)) continue;
+      const auto free = std::find(slots.begin(), slots.end(), -1);
+      if (free == slots.end()) continue;  // in the arena then
+      *free = result;
+      plan_.storage[result] = {Storage::Kind::kStrip, free - slots.begin(), 0, 0};
+    }
+  }
+
+  // Whether an instruction of the unit from `first` on reads the value.
+  bool ReadFrom(const Unit& unit, size_t first, ValueId value) const {
+    for (size_t k = first; k < unit.instructions.size(); ++k) {
+      if (Reads(unit.instructions[k], value)) return true;
+    }
+    return false;
+  }
+
+  bool Reads(int instruction, ValueId value) const {
+    const std::vector<Term>& terms = plan_.instructions[instruction].terms;
+    return std::any_of(terms.begin(), terms.end(),
+                       [&](const Term& term) { return term.value == value; });
+  }
+
   // The operand whose place an elementwise result may take over: one of its kind
   // that dies with this instruction and that the unit's linear map does not read.
   ValueId Inherited(const Unit& unit, size_t position, int unit_number) const {
@@ -160,14 +205,9 @@ class Planner {
           life.last_unit != unit_number || life.stored || given_away_[v]) {
         continue;
       }
-      bool needed = false;
+      bool needed = ReadFrom(unit, position + 1, v);
       for (const Term& t : head.terms) {
         needed = needed || (!IsElementwise(head.op) && t.value == v);
-      }
-      for (size_t k = position + 1; k < unit.instructions.size(); ++k) {
-        for (const Term& t : plan_.instructions[unit.instructions[k]].terms) {
-          needed = needed || t.value == v;
-        }
       }
       if (!needed) return v;
     }
@@ -220,6 +260,7 @@ class Planner {
         };
         for (ValueId v : group.loads) place(v);
         for (const Unit& unit : group.units) {
+          PlaceStrips(unit);
           for (size_t k = 0; k < unit.instructions.size(); ++k) {
             const Instruction& i = plan_.instructions[unit.instructions[k]];
             if (i.result < 0) continue;
@@ -268,23 +309,65 @@ class Planner {
     return v;
   }
 
-  // Values that cross a barrier, reusing space between levels.
+  // Values that cross a barrier share space with others at other times. The largest are
+  // placed first, each as low as those leave it: the order of time leaves holes.
   void PlaceBatchValues() {
-    Living of_batch;
-    for (int level = 0; level < static_cast<int>(plan_.stages.size()); ++level) {
-      for (ValueId v = 0; v < static_cast<ValueId>(lifetimes_.size()); ++v) {
-        if (lifetimes_[v].def_level == level && parent_[v] < 0 &&
-            KindOf(v) == Storage::Kind::kBatch) {
-          Place(v, Storage::Kind::kBatch, &of_batch);
-        }
+    std::vector<ValueId> values;
+    for (ValueId v = 0; v < static_cast<ValueId>(lifetimes_.size()); ++v) {
+      if (lifetimes_[v].def_level >= 0 && parent_[v] < 0 && KindOf(v) == Storage::Kind::kBatch) {
+        values.push_back(v);
       }
-      Free(&of_batch, [&](const Lifetime& life) { return life.last_level <= level; });
     }
-    plan_.batch_floats = of_batch.arena.size();
+    std::stable_sort(values.begin(), values.end(), [&](ValueId a, ValueId b) {
+      return plan_.ImageFloats(a) > plan_.ImageFloats(b);
+    });
+    std::vector<std::pair<int64_t, ValueId>> by_offset;
+    for (ValueId v : values) {
+      const int64_t floats = plan_.ImageFloats(v);
+      int64_t offset = 0;
+      for (const auto& [at, other] : by_offset) {
+        if (!LiveTogether(v, other) || (offset == at && TakesOver(v, other))) continue;
+        if (at >= offset + floats) break;
+        offset = std::max(offset, at + plan_.ImageFloats(other));
+      }
+      plan_.storage[v] = {Storage::Kind::kBatch, offset, floats, 0};
+      by_offset.insert(std::upper_bound(by_offset.begin(), by_offset.end(), std::pair(offset, v)),
+                       {offset, v});
+      plan_.batch_floats = std::max(plan_.batch_floats, offset + floats);
+    }
+  }
+
+  // Whether value v, image by image, may be written where another of its stage lies: one
+  // that is read for the last time before v is written, or position by position with it.
+  bool TakesOver(ValueId v, ValueId other) const {
+    const Lifetime& mine = lifetimes_[v];
+    const Lifetime& its = lifetimes_[other];
+    if (its.last_level != mine.def_level || its.stored || is_parent_[v] || is_parent_[other] ||
+        !(plan_.shapes[v] == plan_.shapes[other]) || !(plan_.layouts[v] == plan_.layouts[other])) {
+      return false;
+    }
+    if (its.last_unit != mine.def_unit) return its.last_unit < mine.def_unit;
+    const Unit& unit = *units_[mine.def_unit];
+    if (!IsElementwise(plan_.instructions[unit.instructions[0]].op) &&
+        Reads(unit.instructions[0], other)) {
+      return false;
+    }
+    for (size_t k = 0; k < unit.instructions.size(); ++k) {
+      const Instruction& i = plan_.instructions[unit.instructions[k]];
+      if (i.result == v) return IsElementwise(i.op) && !ReadFrom(unit, k + 1, other);
+    }
+    return false;
+  }
+
+  bool LiveTogether(ValueId a, ValueId b) const {
+    const Lifetime& x = lifetimes_[a];
+    const Lifetime& y = lifetimes_[b];
+    return x.def_level <= y.last_level && y.def_level <= x.last_level;
   }
 
   const Program& program_;
   Plan plan_;
+  std::vector<const Unit*> units_;  // by number
   std::vector<Lifetime> lifetimes_;
   std::vector<ValueId> parent_;  // by value: the join it lies in, or -1
   std::vector<char> is_parent_;
@@ -294,6 +377,12 @@ class Planner {
 
 }  // namespace
 
-Plan MakePlan(const Program& program, int block) { return Planner(program, block).Take(); }
+Plan MakePlan(const Program& program, int block, Memory memory) {
+  if (memory == Memory::kSmall) return Planner(program, block, Recomputed::kMaps).Take();
+  Plan plan = Planner(program, block, Recomputed::kElementwise).Take();
+  constexpr int64_t kMuch = 2000000;  // floats an image: 8 MB
+  if (plan.batch_floats > kMuch) plan = Planner(program, block, Recomputed::kJoins).Take();
+  return plan;
+}
 
 }  // namespace csc::onednn

@@ -2,8 +2,8 @@
 // schedule, and where values live.
 //
 // A tile's values stay in a worker's own arena, those that no group hands on in
-// a part of it that all groups share. Only values that cross a barrier are kept
-// for the whole batch.
+// a part of it that all groups share, and those that stay inside a unit nowhere
+// but in strips. Only values that cross a barrier are kept for the whole batch.
 
 #ifndef CSC_SOLVERS_ENGINES_ONEDNN_PLAN_H_
 #define CSC_SOLVERS_ENGINES_ONEDNN_PLAN_H_
@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "solvers/engines/engine.h"
 #include "solvers/engines/onednn/layout.h"
 #include "solvers/engines/onednn/schedule.h"
 #include "solvers/program/program.h"
@@ -21,6 +22,7 @@ namespace csc::onednn {
 struct Storage {
   enum class Kind {
     kNone,   // never used
+    kStrip,  // in the slot `offset` of the strips that a unit works on
     kGroup,  // in the worker's arena, for the images that a group takes at a time
     kTile,   // in the worker's arena, for the images of the tile
     kBatch,  // in the batch's buffer
@@ -47,7 +49,8 @@ struct Plan : Schedule {
   int64_t ArenaFloats(int64_t images) const;
 };
 
-Plan MakePlan(const Program& program, int block);
+// A plan that keeps much for each image is made again, to compute more anew.
+Plan MakePlan(const Program& program, int block, Memory memory);
 
 }  // namespace csc::onednn
 

@@ -1,146 +1,197 @@
-// Pooling over blocked values: memory-bound, so plain loops over the lanes of a
-// block suffice; the compiler vectorises them.
+// Pooling over blocked values: one pass over memory.
 
 #include <algorithm>
 
 #include "solvers/engines/onednn/kernels.h"
 
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "solvers/engines/onednn/pooling.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
 namespace csc::onednn {
+namespace HWY_NAMESPACE {
 
-namespace {
+namespace hn = hwy::HWY_NAMESPACE;
 
-// Where in its window a tap lies.
-struct Tap {
-  bool first, last;          // of the window
-  bool row_first, row_last;  // of its row
-  bool in_first_row;
-};
+template <int kBlock>
+struct Pooling {
+  using D = hn::CappedTag<float, kBlock>;
+  using V = hn::Vec<D>;
 
-// Calls body(offset of a pixel of `in`, offset of a pixel of `out`, tap) for
-// every tap of every window, windows in order and taps of a window in order.
-template <int block, typename Body>
-void ForEachTap(const Shape& in, const Shape& out, const Geometry& g, int64_t lanes,
-                const Body& body) {
-  for (int64_t lane = 0; lane < lanes; lane += block) {
-    const int64_t in_block = lane * in.height * in.width;
-    const int64_t out_block = lane * out.height * out.width;
-    for (int64_t i = 0; i < out.height; ++i) {
-      for (int64_t j = 0; j < out.width; ++j) {
-        const int64_t to = out_block + (i * out.width + j) * block;
-        for (int64_t kh = 0; kh < g.kernel[0]; ++kh) {
-          for (int64_t kw = 0; kw < g.kernel[1]; ++kw) {
-            const int64_t row = i * g.strides[0] + kh;
-            const int64_t column = j * g.strides[1] + kw;
-            const int64_t from = in_block + (row * in.width + column) * block;
-            const bool row_first = kw == 0;
-            const bool row_last = kw + 1 == g.kernel[1];
-            body(from, to,
-                 Tap{kh == 0 && row_first, kh + 1 == g.kernel[0] && row_last, row_first, row_last,
-                     kh == 0});
+  // Calls body(offset of a window's first pixel, offset of its result) for every
+  // window and every vector of a block.
+  template <typename Body>
+  static HWY_INLINE void ForEachWindow(const Pool& pool, const Body& body) {
+    const Shape& in = pool.large;
+    const Shape& out = pool.small;
+    for (int64_t lane = 0; lane < pool.lanes; lane += kBlock) {
+      const int64_t in_block = lane * in.height * in.width;
+      const int64_t out_block = lane * out.height * out.width;
+      for (int64_t i = 0; i < out.height; ++i) {
+        for (int64_t j = 0; j < out.width; ++j) {
+          const int64_t pixel =
+              i * pool.geometry.strides[0] * in.width + j * pool.geometry.strides[1];
+          for (int64_t l = 0; l < kBlock; l += hn::Lanes(D())) {
+            body(in_block + pixel * kBlock + l, out_block + (i * out.width + j) * kBlock + l);
           }
         }
       }
     }
   }
-}
 
-template <int block>
-void MaxPoolBlocked(Plane x, const Shape& in, Plane y, const Shape& out, const Geometry& geometry,
-                    int64_t images, int64_t lanes) {
-  for (int64_t n = 0; n < images; ++n) {
-    const float* src = x.image(n);
-    float* dst = y.image(n);
-    ForEachTap<block>(in, out, geometry, lanes, [&](int64_t from, int64_t to, const Tap& tap) {
-      for (int l = 0; l < block; ++l) {
-        const float candidate = src[from + l];
-        const float best = dst[to + l];
-        // A NaN in a window stays its maximum.
-        dst[to + l] = tap.first || candidate > best || candidate != candidate ? candidate : best;
+  // Calls body(offset from the window's first pixel, whether a row begins) for
+  // every pixel of a window.
+  template <typename Body>
+  static HWY_INLINE void ForEachTap(const Pool& pool, const Body& body) {
+    for (int64_t kh = 0; kh < pool.geometry.kernel[0]; ++kh) {
+      for (int64_t kw = 0; kw < pool.geometry.kernel[1]; ++kw) {
+        body((kh * pool.large.width + kw) * kBlock, kw == 0);
       }
-    });
+    }
   }
-}
 
-template <int block>
-void MaxPoolAdjointBlocked(Plane dy, Plane x, Plane y, const Shape& out, Plane dx, const Shape& in,
-                           const Geometry& geometry, int64_t images, int64_t lanes) {
-  float open[block] = {};  // 1 while a window's gradient has found no taker
-  for (int64_t n = 0; n < images; ++n) {
-    const float* gradient = dy.image(n);
-    const float* src = x.image(n);
-    const float* max = y.image(n);
-    float* dst = dx.image(n);
-    std::fill_n(dst, lanes * in.height * in.width, 0.0f);
-    ForEachTap<block>(in, out, geometry, lanes, [&](int64_t from, int64_t to, const Tap& tap) {
-      for (int l = 0; l < block; ++l) {
-        const float still_open = tap.first ? 1.0f : open[l];
-        const float take = src[from + l] == max[to + l] ? still_open : 0.0f;
-        dst[from + l] += take * gradient[to + l];
-        open[l] = still_open - take;
-      }
+  // A NaN in a window stays its maximum.
+  static HWY_INLINE V MaxOf(const Pool& pool, const float* window) {
+    const D d;
+    V best = hn::LoadU(d, window);
+    ForEachTap(pool, [&](int64_t tap, bool) HWY_ATTR {
+      const V v = hn::LoadU(d, window + tap);
+      best = hn::IfThenElse(hn::Or(hn::Gt(v, best), hn::Not(hn::Eq(v, v))), v, best);
     });
+    return best;
   }
-}
 
-template <int block>
-void AveragePoolBlocked(Plane x, const Shape& in, Plane y, const Shape& out,
-                        const Geometry& geometry, int64_t images, int64_t lanes) {
-  const float scale = 1.0f / static_cast<float>(geometry.kernel[0] * geometry.kernel[1]);
-  for (int64_t n = 0; n < images; ++n) {
-    const float* src = x.image(n);
-    float* dst = y.image(n);
-    float row[block] = {};  // summed by rows, so that rounding grows with one side
-    ForEachTap<block>(in, out, geometry, lanes, [&](int64_t from, int64_t to, const Tap& tap) {
-      for (int l = 0; l < block; ++l) {
-        row[l] = (tap.row_first ? 0.0f : row[l]) + src[from + l];
-        if (!tap.row_last) continue;
-        dst[to + l] = (tap.in_first_row ? 0.0f : dst[to + l]) + row[l];
-        if (tap.last) dst[to + l] *= scale;
-      }
-    });
+  static void Max(const Pool& pool, const Plane& x, const Plane& y) {
+    for (int64_t n = 0; n < pool.images; ++n) {
+      ForEachWindow(pool, [&](int64_t from, int64_t to) HWY_ATTR {
+        hn::StoreU(MaxOf(pool, x.image(n) + from), D(), y.image(n) + to);
+      });
+    }
   }
-}
 
-template <int block>
-void AveragePoolAdjointBlocked(Plane dy, const Shape& out, Plane dx, const Shape& in,
-                               const Geometry& geometry, int64_t images, int64_t lanes) {
-  const float scale = 1.0f / static_cast<float>(geometry.kernel[0] * geometry.kernel[1]);
-  for (int64_t n = 0; n < images; ++n) {
-    const float* gradient = dy.image(n);
-    float* dst = dx.image(n);
-    std::fill_n(dst, lanes * in.height * in.width, 0.0f);
-    ForEachTap<block>(in, out, geometry, lanes, [&](int64_t from, int64_t to, const Tap&) {
-      for (int l = 0; l < block; ++l) {
-        dst[from + l] += gradient[to + l] * scale;
-      }
-    });
+  // The maximum is sought again: x may have been computed anew, to other last bits.
+  static void MaxAdjoint(const Pool& pool, const Plane& dy, const Plane& x, const Plane& dx) {
+    const D d;
+    const bool tiles = Tiles(pool);
+    for (int64_t n = 0; n < pool.images; ++n) {
+      if (!tiles) Clear(pool, dx.image(n));
+      ForEachWindow(pool, [&](int64_t from, int64_t to) HWY_ATTR {
+        const float* src = x.image(n) + from;
+        float* dst = dx.image(n) + from;
+        const V max = MaxOf(pool, src);
+        V gradient = hn::LoadU(d, dy.image(n) + to);  // zero once it has found its taker
+        ForEachTap(pool, [&](int64_t tap, bool) HWY_ATTR {
+          const auto takes = hn::Eq(hn::LoadU(d, src + tap), max);
+          const V taken = hn::IfThenElseZero(takes, gradient);
+          hn::StoreU(tiles ? taken : hn::Add(taken, hn::LoadU(d, dst + tap)), d, dst + tap);
+          gradient = hn::IfThenZeroElse(takes, gradient);
+        });
+      });
+    }
   }
+
+  static void Average(const Pool& pool, const Plane& x, const Plane& y) {
+    const D d;
+    const V scale = hn::Set(d, 1.0f / Positions(pool));
+    for (int64_t n = 0; n < pool.images; ++n) {
+      ForEachWindow(pool, [&](int64_t from, int64_t to) HWY_ATTR {
+        // Summed by rows, so that rounding grows with one side.
+        V sum = hn::Zero(d), row = hn::Zero(d);
+        const float* src = x.image(n) + from;
+        ForEachTap(pool, [&](int64_t tap, bool row_begins) HWY_ATTR {
+          if (row_begins) {
+            sum = hn::Add(sum, row);
+            row = hn::Zero(d);
+          }
+          row = hn::Add(row, hn::LoadU(d, src + tap));
+        });
+        hn::StoreU(hn::Mul(hn::Add(sum, row), scale), d, y.image(n) + to);
+      });
+    }
+  }
+
+  static void AverageAdjoint(const Pool& pool, const Plane& dy, const Plane& dx) {
+    const D d;
+    const V scale = hn::Set(d, 1.0f / Positions(pool));
+    for (int64_t n = 0; n < pool.images; ++n) {
+      Clear(pool, dx.image(n));
+      ForEachWindow(pool, [&](int64_t from, int64_t to) HWY_ATTR {
+        const V share = hn::Mul(hn::LoadU(d, dy.image(n) + to), scale);
+        float* dst = dx.image(n) + from;
+        ForEachTap(pool, [&](int64_t tap, bool) HWY_ATTR {
+          hn::StoreU(hn::Add(share, hn::LoadU(d, dst + tap)), d, dst + tap);
+        });
+      });
+    }
+  }
+
+ private:
+  // Whether every position of the input lies in exactly one window.
+  static bool Tiles(const Pool& pool) {
+    const Geometry& g = pool.geometry;
+    return g.strides == g.kernel && pool.small.height * g.kernel[0] == pool.large.height &&
+           pool.small.width * g.kernel[1] == pool.large.width;
+  }
+
+  static void Clear(const Pool& pool, float* image) {
+    std::fill_n(image, pool.lanes * pool.large.height * pool.large.width, 0.0f);
+  }
+
+  static float Positions(const Pool& pool) {
+    return static_cast<float>(pool.geometry.kernel[0] * pool.geometry.kernel[1]);
+  }
+};
+
+void MaxPool(const Pool& pool, Plane x, Plane y, int block) {
+  const auto run = block == 16 ? Pooling<16>::Max : Pooling<8>::Max;
+  run(pool, x, y);
 }
 
-}  // namespace
-
-void MaxPool(Plane x, const Shape& in, Plane y, const Shape& out, const Geometry& geometry,
-             int64_t images, int64_t lanes, int block) {
-  const auto run = block == 16 ? MaxPoolBlocked<16> : MaxPoolBlocked<8>;
-  run(x, in, y, out, geometry, images, lanes);
+void MaxPoolAdjoint(const Pool& pool, Plane dy, Plane x, Plane dx, int block) {
+  const auto run = block == 16 ? Pooling<16>::MaxAdjoint : Pooling<8>::MaxAdjoint;
+  run(pool, dy, x, dx);
 }
 
-void MaxPoolAdjoint(Plane dy, Plane x, Plane y, const Shape& out, Plane dx, const Shape& in,
-                    const Geometry& geometry, int64_t images, int64_t lanes, int block) {
-  const auto run = block == 16 ? MaxPoolAdjointBlocked<16> : MaxPoolAdjointBlocked<8>;
-  run(dy, x, y, out, dx, in, geometry, images, lanes);
+void AveragePool(const Pool& pool, Plane x, Plane y, int block) {
+  const auto run = block == 16 ? Pooling<16>::Average : Pooling<8>::Average;
+  run(pool, x, y);
 }
 
-void AveragePool(Plane x, const Shape& in, Plane y, const Shape& out, const Geometry& geometry,
-                 int64_t images, int64_t lanes, int block) {
-  const auto run = block == 16 ? AveragePoolBlocked<16> : AveragePoolBlocked<8>;
-  run(x, in, y, out, geometry, images, lanes);
+void AveragePoolAdjoint(const Pool& pool, Plane dy, Plane dx, int block) {
+  const auto run = block == 16 ? Pooling<16>::AverageAdjoint : Pooling<8>::AverageAdjoint;
+  run(pool, dy, dx);
 }
 
-void AveragePoolAdjoint(Plane dy, const Shape& out, Plane dx, const Shape& in,
-                        const Geometry& geometry, int64_t images, int64_t lanes, int block) {
-  const auto run = block == 16 ? AveragePoolAdjointBlocked<16> : AveragePoolAdjointBlocked<8>;
-  run(dy, out, dx, in, geometry, images, lanes);
+}  // namespace HWY_NAMESPACE
+}  // namespace csc::onednn
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+
+namespace csc::onednn {
+
+HWY_EXPORT(MaxPool);
+HWY_EXPORT(MaxPoolAdjoint);
+HWY_EXPORT(AveragePool);
+HWY_EXPORT(AveragePoolAdjoint);
+
+void MaxPool(const Pool& pool, Plane x, Plane y, int block) {
+  HWY_DYNAMIC_DISPATCH(MaxPool)(pool, x, y, block);
+}
+
+void MaxPoolAdjoint(const Pool& pool, Plane dy, Plane x, Plane dx, int block) {
+  HWY_DYNAMIC_DISPATCH(MaxPoolAdjoint)(pool, dy, x, dx, block);
+}
+
+void AveragePool(const Pool& pool, Plane x, Plane y, int block) {
+  HWY_DYNAMIC_DISPATCH(AveragePool)(pool, x, y, block);
+}
+
+void AveragePoolAdjoint(const Pool& pool, Plane dy, Plane dx, int block) {
+  HWY_DYNAMIC_DISPATCH(AveragePoolAdjoint)(pool, dy, dx, block);
 }
 
 }  // namespace csc::onednn
+#endif  // HWY_ONCE

@@ -61,10 +61,13 @@ void OneDnnExecutable::RunStage(size_t stage, Tile tile) {
   const int64_t first_image = tile.first_image;
   float* sums = tile.worker->winograd_gradients.data();
   banded_.ClearGradients(stage, sums);
+  gradients_.Clear(stage, tile.index);
   try {
     for (const Group& group : plan_.stages[stage].groups) {
       tile.group_images = std::min(group.images, tile.tile_images);
-      for (int64_t n = 0; n < tile.tile_images; n += tile.group_images) {
+      const int64_t steps = (tile.tile_images + tile.group_images - 1) / tile.group_images;
+      for (int64_t step = 0; step < steps; ++step) {
+        const int64_t n = (IsReversed(stage) ? steps - 1 - step : step) * tile.group_images;
         tile.inner_image = n;
         tile.first_image = first_image + n;
         tile.images = std::min(tile.group_images, tile.tile_images - n);
@@ -77,8 +80,8 @@ void OneDnnExecutable::RunStage(size_t stage, Tile tile) {
   } catch (const dnnl::error& error) {
     Fail("oneDNN failed: {}", error.what());
   }
-  if (tile.gradients == nullptr) return;
-  banded_.AddGradients(stage, sums, tile.gradients);
+  if (gradients_.empty()) return;
+  banded_.AddGradients(stage, sums, tile.index, &gradients_);
   tile.worker->stopwatch.Lap(&Times::gradients);
 }
 
@@ -132,19 +135,17 @@ void OneDnnExecutable::DispatchUnit(const Unit& unit, const Tile& tile, int part
   const auto from_lane = [&](Plane p, const Shape& shape_of_p) {
     return Plane{p.data + lane * shape_of_p.height * shape_of_p.width, p.image_stride};
   };
+  const Pool pooled{shape(0), out, i.geometry, tile.images, lanes};
+  const Pool unpooled{out, shape(0), i.geometry, tile.images, lanes};
   switch (i.op) {
     case Opcode::kMaxPool:
-      return MaxPool(from_lane(plane(0), shape(0)), shape(0), from_lane(result, out), out,
-                     i.geometry, tile.images, lanes, block);
+      return MaxPool(pooled, from_lane(plane(0), shape(0)), from_lane(result, out), block);
     case Opcode::kMaxPoolAdjoint:
-      return MaxPoolAdjoint(plane(0), plane(1), plane(2), shape(0), result, out, i.geometry,
-                            tile.images, lanes, block);
+      return MaxPoolAdjoint(unpooled, plane(0), plane(1), result, block);
     case Opcode::kAveragePool:
-      return AveragePool(from_lane(plane(0), shape(0)), shape(0), from_lane(result, out), out,
-                         i.geometry, tile.images, lanes, block);
+      return AveragePool(pooled, from_lane(plane(0), shape(0)), from_lane(result, out), block);
     case Opcode::kAveragePoolAdjoint:
-      return AveragePoolAdjoint(plane(0), shape(0), result, out, i.geometry, tile.images, lanes,
-                                block);
+      return AveragePoolAdjoint(unpooled, plane(0), result, block);
     case Opcode::kShortcut:
       return Shortcut(plane(0), layout(0), shape(0), result, out_layout, out, i.geometry,
                       tile.images);
@@ -213,7 +214,13 @@ void OneDnnExecutable::RunFilterGradient(int index, const Tile& tile) {
           p.convolution->plain_filters_desc(), worker.plain_gradient.data());
   const ParameterInfo& info = program_.parameters()[i.filters];
   GatherFilterGradient(worker.plain_gradient.data(), info.dims, p.shape, c[0] * c[1],
-                       tile.gradients + info.offset);
+                       gradients_.Of(i.filters, tile.index));
+}
+
+Operand OneDnnExecutable::OperandOf(ValueId value, const Tile& tile) const {
+  const Storage& s = plan_.storage[value];
+  if (s.kind == Storage::Kind::kStrip) return {{}, static_cast<int>(s.offset), false};
+  return {PlaneOf(value, tile), -1, s.kind == Storage::Kind::kBatch};
 }
 
 ElementOp OneDnnExecutable::MakeElementOp(int index, const Tile& tile) const {
@@ -222,15 +229,19 @@ ElementOp OneDnnExecutable::MakeElementOp(int index, const Tile& tile) const {
   ElementOp op;
   op.num_terms = static_cast<int>(i.terms.size());
   for (int t = 0; t < op.num_terms; ++t) {
-    op.terms[t] = PlaneOf(i.terms[t].value, tile);
+    op.terms[t] = OperandOf(i.terms[t].value, tile);
     op.coefficients[t] = packed.coefficients[t];
   }
-  if (i.result >= 0) op.result = PlaneOf(i.result, tile);
+  if (i.result >= 0) op.result = OperandOf(i.result, tile);
   switch (i.op) {
     case Opcode::kPointwise:
       op.shrink = i.shrink;
       op.a = packed.a.empty() ? nullptr : packed.a.data();
       op.b = packed.b.empty() ? nullptr : packed.b.data();
+      if (i.statistic >= 0) {
+        op.a = packed.normalised_a.data();
+        op.b = packed.normalised_b.data();
+      }
       break;
     case Opcode::kMask:
       op.kind = ElementKind::kMask;
@@ -286,7 +297,7 @@ std::vector<ElementOp> OneDnnExecutable::MakeElementOps(const Unit& unit, const 
 }
 
 void OneDnnExecutable::FinishElementOps(const Unit& unit, const std::vector<ElementOp>& ops,
-                                        const Tile& tile) const {
+                                        const Tile& tile) {
   const size_t skipped = unit.instructions.size() - ops.size();
   for (size_t k = 0; k < ops.size(); ++k) {
     const Instruction& i = plan_.instructions[unit.instructions[skipped + k]];
@@ -313,17 +324,17 @@ void OneDnnExecutable::RunElementwiseUnit(const Unit& unit, const Tile& tile, in
 }
 
 void OneDnnExecutable::AddGradients(const Instruction& i, const double* sums, int64_t lanes,
-                                    const Tile& tile) const {
+                                    const Tile& tile) {
   if (i.op == Opcode::kScalarGradient) {
     const Coefficient& target = i.scalar_target;
     double sum = 0;
     for (int64_t lane = 0; lane < lanes; ++lane) sum += sums[lane];
-    tile.gradients[program_.parameters()[target.parameter].offset + target.offset] +=
+    gradients_.Of(target.parameter, tile.index)[target.offset] +=
         static_cast<float>(target.constant * sum);
     return;
   }
   const ChannelVector& target = i.channel_target;
-  float* gradient = tile.gradients + program_.parameters()[target.parameter].offset + target.offset;
+  float* gradient = gradients_.Of(target.parameter, tile.index) + target.offset;
   const std::vector<int64_t> lane_of_channel = plan_.layouts[i.terms[0].value].LaneOfChannel();
   for (size_t c = 0; c < lane_of_channel.size(); ++c) {
     gradient[target.count == 1 ? 0 : c] +=

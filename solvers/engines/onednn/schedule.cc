@@ -1,10 +1,10 @@
 #include "solvers/engines/onednn/schedule.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "solvers/engines/onednn/kernels.h"
+#include "solvers/engines/onednn/recompute.h"
 
 namespace csc::onednn {
 
@@ -31,14 +31,15 @@ constexpr int64_t kGroupPixels = 1024;
 
 class Scheduler {
  public:
-  Scheduler(const Program& program, int block) : program_(program) {
+  Scheduler(const Program& program, int block, Recomputed recomputed) : program_(program) {
     for (ValueId v = 0; v < program.num_values(); ++v) {
       schedule_.shapes.push_back(program.shape(v));
     }
     schedule_.layouts = ChooseLayouts(program, block);
     SplitLongSums();
     AssignLevels();
-    if (schedule_.stages.size() > 1) RecomputeAcrossStages();
+    if (schedule_.stages.size() > 1) RecomputeAcrossStages(program, recomputed, &schedule_);
+    FoldNormalisations(program, &schedule_);
     OrderUnits();
   }
 
@@ -90,72 +91,6 @@ class Scheduler {
     const auto& levels = schedule_.levels;
     const int count = levels.empty() ? 1 : *std::max_element(levels.begin(), levels.end()) + 1;
     schedule_.stages.resize(count);
-  }
-
-  // A later stage computes anew what costs it no more than reading it would: the
-  // normalisation of a value, and sums of few terms that are there all the same.
-  // Neither is then kept for the whole batch, nor written to memory and read again.
-  void RecomputeAcrossStages() {
-    const int count = static_cast<int>(schedule_.instructions.size());
-    producer_.assign(schedule_.shapes.size(), -1);
-    last_level_.assign(schedule_.shapes.size(), -1);
-    for (int k = 0; k < count; ++k) {
-      if (At(k).result >= 0) producer_[At(k).result] = k;
-      for (const Term& term : At(k).terms) last_level_[term.value] = schedule_.levels[k];
-    }
-    for (int k = count - 1; k >= 0; --k) {  // kept in place of its normalisation
-      if (At(k).op != Opcode::kNormalise) continue;
-      int& last = last_level_[At(k).terms[0].value];
-      last = std::max(last, last_level_[At(k).result]);
-    }
-    std::vector<Instruction> all;
-    std::vector<int> levels;
-    std::map<std::pair<ValueId, int>, ValueId> copies;  // of a value, in a stage
-    for (int k = 0; k < count; ++k) {
-      Instruction i = At(k);
-      const int level = schedule_.levels[k];
-      // Others would need a pass of its own to write it.
-      for (Term& term : i.terms) {
-        if (IsElementwise(i.op)) term.value = ValueIn(term.value, level, &copies, &all, &levels);
-      }
-      all.push_back(std::move(i));
-      levels.push_back(level);
-    }
-    schedule_.instructions = std::move(all);
-    schedule_.levels = std::move(levels);
-  }
-
-  bool IsRecomputable(ValueId value, int level) const {
-    const int producer = producer_[value];
-    const auto& outputs = program_.outputs();
-    if (producer < 0 || schedule_.levels[producer] >= level ||
-        std::count(outputs.begin(), outputs.end(), value) > 0) {
-      return false;
-    }
-    const Instruction& i = At(producer);
-    if (i.op == Opcode::kNormalise) return true;
-    constexpr size_t kFewTerms = 3;
-    return i.op == Opcode::kPointwise && i.terms.size() <= kFewTerms &&
-           std::all_of(i.terms.begin(), i.terms.end(), [&](const Term& term) {
-             return last_level_[term.value] >= level || IsRecomputable(term.value, level);
-           });
-  }
-
-  // The value, or a copy of it that instructions appended to `all` compute.
-  ValueId ValueIn(ValueId value, int level, std::map<std::pair<ValueId, int>, ValueId>* copies,
-                  std::vector<Instruction>* all, std::vector<int>* levels) {
-    const auto known = copies->find({value, level});
-    if (known != copies->end()) return known->second;
-    if (!IsRecomputable(value, level)) return value;
-    Instruction i = At(producer_[value]);
-    for (Term& term : i.terms) term.value = ValueIn(term.value, level, copies, all, levels);
-    i.result = static_cast<ValueId>(schedule_.shapes.size());
-    schedule_.shapes.push_back(schedule_.shapes[value]);
-    schedule_.layouts.push_back(schedule_.layouts[value]);
-    (*copies)[{value, level}] = i.result;
-    all->push_back(i);
-    levels->push_back(level);
-    return i.result;
   }
 
   // What an instruction works on, position by position.
@@ -265,15 +200,14 @@ class Scheduler {
 
   const Program& program_;
   Schedule schedule_;
-  std::vector<int> producer_;    // by value
-  std::vector<int> last_level_;  // by value: the last stage that reads it
-  std::vector<char> emitted_;    // by instruction
+  std::vector<int> producer_;  // by value
+  std::vector<char> emitted_;  // by instruction
 };
 
 }  // namespace
 
-Schedule MakeSchedule(const Program& program, int block) {
-  return Scheduler(program, block).Take();
+Schedule MakeSchedule(const Program& program, int block, Recomputed recomputed) {
+  return Scheduler(program, block, recomputed).Take();
 }
 
 }  // namespace csc::onednn

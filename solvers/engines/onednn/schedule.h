@@ -35,11 +35,13 @@ struct Stage {
 };
 
 struct Schedule {
-  std::vector<Instruction> instructions;  // long sums split, in program order
-  std::vector<Shape> shapes;              // by value, new ones included
-  std::vector<Layout> layouts;            // by value
-  std::vector<int> levels;                // by instruction: its stage
-  std::vector<Stage> stages;              // units only; loads and stores are empty
+  // In program order, long sums split. A kPointwise with a statistic normalises its sum
+  // before all else.
+  std::vector<Instruction> instructions;
+  std::vector<Shape> shapes;    // by value, new ones included
+  std::vector<Layout> layouts;  // by value
+  std::vector<int> levels;      // by instruction: its stage
+  std::vector<Stage> stages;    // units only; loads and stores are empty
 };
 
 // Images that a group takes at a time at most.
@@ -48,7 +50,14 @@ constexpr int64_t kMostGroupImages = 8;
 // True for instructions that touch each position on its own.
 bool IsElementwise(Opcode op);
 
-Schedule MakeSchedule(const Program& program, int block);
+// What later stages compute anew rather than read.
+enum class Recomputed {
+  kElementwise,  // what costs them no more than reading it would
+  kJoins,        // also the inputs of every other dense layer: some time for some memory
+  kMaps,         // after the loss also linear maps: much time for much memory
+};
+
+Schedule MakeSchedule(const Program& program, int block, Recomputed recomputed);
 
 }  // namespace csc::onednn
 

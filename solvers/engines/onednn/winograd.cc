@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "solvers/engines/onednn/direct_kernels.h"
@@ -16,28 +15,9 @@ namespace {
 // transformed inputs to stay in the second-level cache.
 constexpr int64_t kPanelTiles = 32;
 
-constexpr int kTaps = 3;
+constexpr int kTaps = kWinogradTaps;
 
-// G of F(4x4, 3x3): for each point p the row (1, p, p^2) / (product of p - others).
-struct FilterTransform {
-  float rows[kWinogradInputs][kTaps] = {};
-
-  FilterTransform() {
-    const double a = kPointA, b = kPointB;
-    const double points[] = {0, a, -a, b, -b};
-    const double divisors[] = {a * a * b * b, 2 * a * a * (a * a - b * b),
-                               2 * a * a * (a * a - b * b), 2 * b * b * (b * b - a * a),
-                               2 * b * b * (b * b - a * a)};
-    for (int i = 0; i < kWinogradInputs - 1; ++i) {
-      for (int t = 0; t < kTaps; ++t) {
-        rows[i][t] = static_cast<float>(std::pow(points[i], t) / divisors[i]);
-      }
-    }
-    rows[kWinogradInputs - 1][kTaps - 1] = 1;  // infinity
-  }
-};
-
-const FilterTransform kFilterTransform;
+constexpr int kMostLanes = 16;  // of a block
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -119,28 +99,36 @@ int64_t Winograd::PackedOffset(int64_t channel, int64_t lane) const {
          first_lane;
 }
 
+template <typename Body>
+void Winograd::ForEachFilterBlock(const Body& body) const {
+  const int64_t outer = out_.channels();
+  std::vector<int64_t> channel_of_lane(out_.lanes(), -1);
+  const std::vector<int64_t> lanes = out_.LaneOfChannel();
+  for (int64_t k = 0; k < outer; ++k) channel_of_lane[lanes[k]] = k;
+  std::vector<int64_t> filters(out_.block);
+  for (int64_t channel = 0; channel < inner_; ++channel) {
+    for (int64_t lane = 0; lane < out_.lanes(); lane += out_.block) {
+      for (int l = 0; l < out_.block; ++l) {
+        const int64_t k = channel_of_lane[lane + l];
+        filters[l] = k < 0 ? -1 : (synthesis_ ? channel * outer + k : k * inner_ + channel);
+      }
+      body(filters, channel, lane);
+    }
+  }
+}
+
 void Winograd::PackFilters(const float* filters, float* packed) const {
-  std::fill_n(packed, filter_floats(), 0.0f);
-  ForEachFilter(kTaps * kTaps, [&](int64_t filter, int64_t channel, int64_t lane) {
-    float taps[kTaps][kTaps];
-    for (int i = 0; i < kTaps * kTaps; ++i) {
-      taps[i / kTaps][i % kTaps] = filters[filter + (synthesis_ ? kTaps * kTaps - 1 - i : i)];
-    }
-    float rows[kWinogradInputs][kTaps];  // G F
-    for (int i = 0; i < kWinogradInputs; ++i) {
-      const float* g = kFilterTransform.rows[i];
-      for (int j = 0; j < kTaps; ++j) {
-        rows[i][j] = g[0] * taps[0][j] + g[1] * taps[1][j] + g[2] * taps[2][j];
+  constexpr int kAllTaps = kTaps * kTaps;
+  ForEachFilterBlock([&](const std::vector<int64_t>& of_lane, int64_t channel, int64_t lane) {
+    float taps[kAllTaps * kMostLanes] = {};
+    for (int l = 0; l < out_.block; ++l) {
+      if (of_lane[l] < 0) continue;
+      const float* filter = filters + of_lane[l] * kAllTaps;
+      for (int t = 0; t < kAllTaps; ++t) {
+        taps[t * out_.block + l] = filter[synthesis_ ? kAllTaps - 1 - t : t];
       }
     }
-    float* to = packed + PackedOffset(channel, lane);
-    const int64_t stride = PackedStride(lane);
-    for (int i = 0; i < kWinogradInputs; ++i) {
-      for (int j = 0; j < kWinogradInputs; ++j, to += stride) {
-        const float* g = kFilterTransform.rows[j];
-        *to = g[0] * rows[i][0] + g[1] * rows[i][1] + g[2] * rows[i][2];
-      }
-    }
+    TransformFilters(taps, out_.block, packed + PackedOffset(channel, lane), PackedStride(lane));
   });
 }
 
@@ -230,21 +218,15 @@ void Winograd::Accumulate(Plane image, Plane code, int64_t images, float scale, 
 }
 
 void Winograd::AddGradient(const float* transformed, float* gradient) const {
-  ForEachFilter(kTaps * kTaps, [&](int64_t filter, int64_t channel, int64_t lane) {
-    const float* from = transformed + PackedOffset(channel, lane);
-    const int64_t stride = PackedStride(lane);
-    float rows[kTaps][kWinogradInputs] = {};  // G^T dU
-    for (int i = 0; i < kWinogradInputs; ++i) {
-      for (int j = 0; j < kWinogradInputs; ++j, from += stride) {
-        for (int t = 0; t < kTaps; ++t) rows[t][j] += kFilterTransform.rows[i][t] * *from;
-      }
-    }
-    for (int s = 0; s < kTaps; ++s) {
-      for (int t = 0; t < kTaps; ++t) {
-        float sum = 0;
-        for (int j = 0; j < kWinogradInputs; ++j) sum += rows[s][j] * kFilterTransform.rows[j][t];
-        gradient[filter + s * kTaps + t] += sum;
-      }
+  constexpr int kAllTaps = kTaps * kTaps;
+  ForEachFilterBlock([&](const std::vector<int64_t>& of_lane, int64_t channel, int64_t lane) {
+    float taps[kAllTaps * kMostLanes];
+    TransformFilterGradients(transformed + PackedOffset(channel, lane), PackedStride(lane),
+                             out_.block, taps);
+    for (int l = 0; l < out_.block; ++l) {
+      if (of_lane[l] < 0) continue;
+      float* filter = gradient + of_lane[l] * kAllTaps;
+      for (int t = 0; t < kAllTaps; ++t) filter[t] += taps[t * out_.block + l];
     }
   });
 }

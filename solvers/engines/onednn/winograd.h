@@ -55,6 +55,10 @@ class Winograd : public BandedMap {
   void MakeTiles();
   // Floats of a panel's transforms of two values.
   int64_t PanelFloats(int64_t images, int64_t lanes, int64_t more_lanes) const;
+  // Calls body(filters, input channel, output lane) for each block of output lanes:
+  // the number of each lane's filter, -1 for padding.
+  template <typename Body>
+  void ForEachFilterBlock(const Body& body) const;
   void RunPanel(const WinogradPanel& panel, const WinogradPlane& from, const float* packed_filters,
                 float scale, const WinogradPlane& to, float* scratch) const;
   // Where a filter's entry at point 0 lies in packed filters, and how far on the

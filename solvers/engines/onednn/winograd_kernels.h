@@ -25,6 +25,7 @@ namespace csc::onednn {
 
 constexpr int kWinogradResults = 4;                                 // a side
 constexpr int kWinogradInputs = 6;                                  // a side
+constexpr int kWinogradTaps = 3;                                    // a side of a filter
 constexpr int kWinogradPoints = kWinogradInputs * kWinogradInputs;  // products a tile
 constexpr float kPointA = 0.625f, kPointB = 1.5f;
 
@@ -75,6 +76,15 @@ void TransformProducts(const WinogradPanel& panel, const float* products, int64_
 void AccumulateTiles(const WinogradPanel& panel, const float* transformed,
                      const std::vector<int>& channels, const float* transformed_gradients,
                      int64_t first, int columns, int64_t all_columns, float* gradients);
+
+// G of F(4x4, 3x3).
+using WinogradFilterTransform = std::array<std::array<float, kWinogradTaps>, kWinogradInputs>;
+
+// transformed = G F G^T of `block` filters, taps [3 * 3][block]; points lie `stride`
+// floats apart.
+void TransformFilters(const float* taps, int block, float* transformed, int64_t stride);
+// taps = G^T dU G: its adjoint.
+void TransformFilterGradients(const float* transformed, int64_t stride, int block, float* taps);
 
 }  // namespace csc::onednn
 

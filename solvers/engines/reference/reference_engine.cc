@@ -66,6 +66,7 @@ class ReferenceEngine : public Engine {
   std::unique_ptr<Executable> Prepare(const Program& program,
                                       const PrepareOptions& options) const override {
     RequireFloat32(name_, options);
+    RequireFastMemory(name_, options);
     return std::make_unique<ReferenceExecutable>(program);
   }
 

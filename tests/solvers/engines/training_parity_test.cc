@@ -148,7 +148,9 @@ std::optional<TrainingCase> Draw(Random* random, bool normalise) {
 
 class TrainingParity : public ::testing::TestWithParam<std::string> {
  protected:
-  void ExpectParity(int count, bool normalise) {
+  void ExpectParity(int count, bool normalise, Memory memory = Memory::kFast) {
+    PrepareOptions options;
+    options.memory = memory;
     const Engine& engine = FindEngine(GetParam());
     const auto pool = MakeThreadPool(2);
     int compared = 0, declined = 0;
@@ -159,7 +161,7 @@ class TrainingParity : public ::testing::TestWithParam<std::string> {
       Executor* executor = random->Chance(0.5) ? pool.get() : nullptr;
       Results actual;
       try {
-        actual = RunOn(engine, c->program, c->work, {}, executor);
+        actual = RunOn(engine, c->program, c->work, options, executor);
       } catch (const EngineDeclined& reason) {
         if (++declined == 1) RecordProperty("declined", reason.what());
         return;
@@ -173,6 +175,7 @@ class TrainingParity : public ::testing::TestWithParam<std::string> {
       EXPECT_NEAR(actual.loss, c->expected.loss, kEngineTolerance);
       EXPECT_EQ(actual.correct, c->expected.correct);
     });
+    if (declined == seeds && memory != Memory::kFast) GTEST_SKIP() << "declined";
     if (!::testing::Test::HasFailure()) {
       EXPECT_GE(compared, seeds * 9 / 10)
           << "too few cases were compared: " << declined << " declined, the rest ill-conditioned";
@@ -184,6 +187,10 @@ TEST_P(TrainingParity, HoldsForNetworks) { ExpectParity(300, /*normalise=*/false
 
 TEST_P(TrainingParity, HoldsForNetworksWithBatchStatistics) {
   ExpectParity(300, /*normalise=*/true);
+}
+
+TEST_P(TrainingParity, HoldsInLittleMemory) {
+  ExpectParity(150, /*normalise=*/true, Memory::kSmall);
 }
 
 // Filters as large as their image, up to sizes that random networks seldom have.

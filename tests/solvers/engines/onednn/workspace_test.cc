@@ -25,16 +25,30 @@ TrainingProgram DenseNetwork(const std::string& normalisation) {
   return BuildTrainingProgram(MakeModel(options, {3, 32, 32}, 10));
 }
 
+// Of an image's share of what a normalised training step holds.
+double MegabytesAnImage(Memory memory) {
+  PrepareOptions options;
+  options.memory = memory;
+  const auto step = FindEngine("onednn").Prepare(DenseNetwork("batch").program, options);
+  const auto held = [&](int64_t batch) {
+    step->Reserve(batch, 1);
+    return static_cast<double>(step->WorkspaceBytes()) / kMegabyte;
+  };
+  const double some = held(16);
+  return (held(32) - some) / 16;
+}
+
 double MegabytesFor(Executable* executable, int64_t batch, int workers) {
   executable->Reserve(batch, workers);
   return static_cast<double>(executable->WorkspaceBytes()) / kMegabyte;
 }
 
 TEST(Workspace, OfANormalisedTrainingStepKeepsNoNormalisedValues) {
-  const auto step = FindEngine("onednn").Prepare(DenseNetwork("batch").program);
-  const double some = MegabytesFor(step.get(), 16, 1);
-  // 23.1 where normalised values and codes are kept.
-  EXPECT_LE((MegabytesFor(step.get(), 32, 1) - some) / 16, 12.0);
+  EXPECT_LE(MegabytesAnImage(Memory::kFast), 8.0);  // 23.1 where they and codes are kept
+}
+
+TEST(Workspace, OfASmallNormalisedTrainingStepKeepsTheInputsOfLayers) {
+  EXPECT_LE(MegabytesAnImage(Memory::kSmall), 3.0);
 }
 
 TEST(Workspace, OfABareTrainingStepGrowsWithThreadsAndHardlyWithImages) {
