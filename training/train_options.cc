@@ -24,6 +24,8 @@ constexpr char kFooter[] =
     "OUT/labels.txt and OUT/result.json, and prints the last as one line. Ctrl-C saves a "
     "checkpoint; "
     "--resume continues from it, to the same bits.\n\n"
+    "The environment variables CSC_ARITHMETIC (float32, direct, tf32, bf16) and CSC_MEMORY (fast, "
+    "small) say how engines compute; to resume to the same bits, set them as before.\n\n"
     "Example: train --model msd_csc --depth 12 --width 32 --unfolding 2 \\\n"
     "    --data folder:cifar10 --augment --epochs 150 --batch-size 128 --learning-rate 0.05 \\\n"
     "    --lr-milestones 75,115 --out cifar10-model";

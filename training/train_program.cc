@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -82,7 +83,9 @@ Start FindStart(const CLI::App& app, const TrainCommand& command, Progress* prog
   start.checkpoint = ReadCheckpoint(path);
   const CheckpointOrigin origin = OriginOf(*start.checkpoint);
   start.options = Reconcile(app, command, origin.options);
-  start.engine = &FindEngine(command.engine.empty() ? origin.engine : command.engine);
+  const char* variable = std::getenv("CSC_ENGINE");
+  const bool chosen = !command.engine.empty() || (variable != nullptr && *variable != 0);
+  start.engine = &FindEngine(chosen ? command.engine : origin.engine);
   const std::string computed_by = ComputedBy(*start.engine);
   if (!origin.computed_by.empty() && computed_by != origin.computed_by) {
     progress->Note(fmt::format("note: begun by {}; continued by {}: not to the same bits",

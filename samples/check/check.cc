@@ -112,12 +112,13 @@ int Check(const Options& options) {
   const int64_t batch = images.dims[0];
   const auto pool = MakeThreadPool(options.threads);
   CompareOptions compare;
+  compare.prepare = ChosenOptions();
   if (options.exact) compare.prepare.arithmetic = Arithmetic::kDirect;
   compare.executor = pool.get();
 
   const auto rows = CompareEngines(model.network, images, reference, checked, compare);
-  fmt::print("{} against {}, {} images of {}, {}\n\n", checked.name(), reference.name(), batch,
-             ToString(shape),
+  fmt::print("{} (arithmetic {}) against {}, {} images of {}, {}\n\n", checked.name(),
+             Name(compare.prepare.arithmetic), reference.name(), batch, ToString(shape),
              options.images.empty() ? fmt::format("random with seed {}", options.seed) : "read");
   fmt::print("{:20} {:>16}  {:>10} {:>10} {:>10} {:>10} {:>11}\n", "layer", "output", "magnitude",
              "median", "99 %", "largest", "tolerance");

@@ -37,11 +37,11 @@ std::vector<float> SolveLasso(const Network& network, const Engine& engine, cons
 }
 
 std::vector<float> Run(const Network& network, const Engine& engine, const Tensor& x,
-                       const CompareOptions& options) {
+                       const PrepareOptions& prepare, Executor* executor) {
   const Shape in = {x.dims[1], x.dims[2], x.dims[3]};
-  if (IsLasso(network)) return SolveLasso(network, engine, x, in, options.executor);
+  if (IsLasso(network)) return SolveLasso(network, engine, x, in, executor);
   const Program program = BuildProgram(network, in);
-  const auto executable = engine.Prepare(program, options.prepare);
+  const auto executable = engine.Prepare(program, prepare);
   executable->SetParameters(FlattenParameters(network).data());
   std::vector<float> output(x.dims[0] * program.shape(program.outputs()[0]).size(),
                             std::numeric_limits<float>::quiet_NaN());
@@ -49,7 +49,7 @@ std::vector<float> Run(const Network& network, const Engine& engine, const Tenso
   arguments.batch = x.dims[0];
   arguments.inputs = {x.data.data()};
   arguments.outputs = {output.data()};
-  arguments.executor = options.executor;
+  arguments.executor = executor;
   executable->Run(arguments);
   return output;
 }
@@ -71,10 +71,10 @@ Comparison CompareOne(const std::string& what, const Network& network, const Ten
                       Tensor* output) {
   Comparison comparison;
   comparison.what = what;
-  Tensor expected{OutputDims(network, x.dims), Run(network, reference, x, options)};
+  Tensor expected{OutputDims(network, x.dims), Run(network, reference, x, {}, options.executor)};
   comparison.output = {expected.dims[1], expected.dims[2], expected.dims[3]};
   try {
-    const std::vector<float> found = Run(network, checked, x, options);
+    const std::vector<float> found = Run(network, checked, x, options.prepare, options.executor);
     comparison.difference = Compare(expected.data, found);
     if (network.layers.size() > 1) comparison.same_class = SameClass(expected, found);
   } catch (const EngineDeclined& reason) {

@@ -43,7 +43,7 @@ struct Comparison {
 };
 
 struct CompareOptions {
-  PrepareOptions prepare;
+  PrepareOptions prepare;  // of the checked engine
   Executor* executor = nullptr;  // null: serial
 };
 

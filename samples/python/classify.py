@@ -21,7 +21,8 @@ ctypes.CDLL(os.path.realpath(plugin))  # registers the csc layers, so before the
 net = cv2.dnn.readNetFromONNX(model)
 for picture in pictures:
     image = cv2.imread(picture, cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE)
-    net.setInput(cv2.dnn.blobFromImage(image, 1 / 255, (width, height), swapRB=channels == 3))
+    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # as training does
+    net.setInput(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=channels == 3))
     logits = net.forward().ravel()
     probabilities = numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()
     best = probabilities.argmax()

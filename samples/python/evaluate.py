@@ -20,8 +20,8 @@ correct = 0
 for first in range(0, len(paths), 64):
     batch = paths[first : first + 64]
     flag = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
-    images = [cv2.imread(path, flag) for path in batch]
-    net.setInput(cv2.dnn.blobFromImages(images, 1 / 255, (width, height), swapRB=channels == 3))
+    images = [cv2.resize(cv2.imread(path, flag), (width, height), interpolation=cv2.INTER_AREA) for path in batch]
+    net.setInput(cv2.dnn.blobFromImages(images, 1 / 255, swapRB=channels == 3))
     answers = net.forward().reshape(len(batch), -1).argmax(axis=1)
     correct += sum(labels[a] == os.path.basename(os.path.dirname(p)) for a, p in zip(answers, batch))
 print(json.dumps({"test_accuracy": correct / len(paths), "images": len(paths)}))

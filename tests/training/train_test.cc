@@ -272,6 +272,16 @@ TEST(ResumeTest, SaysWhatKeepsItFromTheSameBits) {
   }
 }
 
+TEST(ResumeTest, ObeysTheEngineOfTheEnvironment) {
+  const TemporaryFolder out("train_other_engine");
+  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "1"})).status, 0);
+  setenv("CSC_ENGINE", "abacus", 1);
+  const Ended ended = Train({"--resume", "--out", out.path()});
+  unsetenv("CSC_ENGINE");
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_NE(ended.err.find("abacus"), std::string::npos) << ended.err;
+}
+
 TEST(ResumeTest, IsRefusedWhereNothingIsThere) {
   const TemporaryFolder parent("train_nothing");
   const std::string out = parent / "none";

@@ -24,6 +24,9 @@ expect 0 "reference" "$check" --engines
 expect 0 "all layers" "$check" "$model" reference
 expect 0 "same class 4/4" "$check" "$model"
 expect 0 "3 images" "$check" "$model" reference --batch 3 --size 16 12
+expect 0 "arithmetic direct" "$check" "$model" --exact
+expect 0 "arithmetic direct" env CSC_ARITHMETIC=direct "$check" "$model"
+expect 2 "one of direct, float32" env CSC_ARITHMETIC=slow "$check" "$model"
 expect 2 "no model file" "$check"
 expect 2 "unknown" "$check" "$model" turbo
 expect 2 "not an ONNX model" "$check" "$check"
