@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Counts the pictures that a network answers otherwise with faster arithmetic than with direct sums.
 
-    same_answers.py PLUGIN MODEL WIDTHxHEIGHT DIR
+    same_answers.py PLUGIN MODEL WIDTHxHEIGHTxCHANNELS DIR
 
-DIR/CLASS/* are colour pictures, classes in the order of their names. For each of CSC_ARITHMETIC = direct, float32 and bf16
+DIR/CLASS/* are pictures, classes in the order of their names. For each of CSC_ARITHMETIC = direct, float32 and bf16
 (where the processor has it) prints the accuracy, how many first answers differ from those of direct sums, and the largest
 difference of a logit. Each runs in a process of its own. Needs Debian's python3-opencv.
 """
@@ -14,23 +14,28 @@ import numpy
 def logits(plugin, model, size, files):
     import cv2
 
+    width, height, channels = map(int, size.split("x"))
+    flag = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
     ctypes.CDLL(os.path.realpath(plugin))
     net = cv2.dnn.readNetFromONNX(model)
     rows = []
     for first in range(0, len(files), 100):
-        images = [cv2.imread(file) for file in files[first:first + 100]]
-        net.setInput(cv2.dnn.blobFromImages(images, 1 / 255, size, swapRB=True))
+        images = [cv2.resize(cv2.imread(file, flag), (width, height), interpolation=cv2.INTER_AREA)
+                  for file in files[first:first + 100]]
+        net.setInput(cv2.dnn.blobFromImages(images, 1 / 255, swapRB=channels == 3))
         rows.append(net.forward().reshape(len(images), -1))
     return numpy.concatenate(rows)
 
 
 def main():
+    if len(sys.argv) < 5:
+        sys.exit(__doc__)
     plugin, model, size, folder = sys.argv[1:5]
     files = sorted(glob.glob(os.path.join(folder, "*", "*")))
     if not files:
         sys.exit(f"same_answers.py: no pictures in {folder}/CLASS/")
     if len(sys.argv) > 5:  # the child
-        numpy.save(sys.argv[5], logits(plugin, model, tuple(map(int, size.split("x"))), files))
+        numpy.save(sys.argv[5], logits(plugin, model, size, files))
         return
     classes = sorted({os.path.dirname(file) for file in files})
     labels = numpy.array([classes.index(os.path.dirname(file)) for file in files])

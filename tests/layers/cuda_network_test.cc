@@ -14,6 +14,7 @@
 
 #include "solvers/engines/registry.h"
 #include "tests/layers/device_memory.h"
+#include "tests/layers/message_of.h"
 #include "tests/solvers/compare.h"
 #include "tests/solvers/random.h"
 #include "tests/solvers/random_layer.h"
@@ -88,15 +89,6 @@ std::vector<float> Row(const cv::Mat& mat, int row) {
 // Gives back what it gets.
 Network Identity(int64_t channels) {
   return {{MakeLayerSpec("SoftThreshold", {}, 1)}, {{{channels}, std::vector<float>(channels)}}};
-}
-
-std::string MessageOf(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const cv::Exception& error) {
-    return error.what();
-  }
-  return "no exception";
 }
 
 TEST_F(CudaNetworkTest, ConvertsPixelsOfEveryKind) {

@@ -10,6 +10,7 @@
 #include "layers/csc_opencv.h"
 #include "solvers/network/operator.h"
 #include "tests/layers/layer_case.h"
+#include "tests/layers/message_of.h"
 #include "tests/solvers/compare.h"
 
 namespace csc::test {
@@ -25,15 +26,6 @@ class EnginesTest : public testing::Test {
   const LayerCase case_ = MinimalCase("SoftThreshold");
   const cv::Mat input_ = Image(case_.input, 500);
 };
-
-std::string MessageOf(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const cv::Exception& error) {
-    return error.what();
-  }
-  return "no exception";
-}
 
 TEST_F(EnginesTest, LoadingRegistersEveryOperatorOfTheContract) {
   for (const OperatorSchema& schema : AllOperators()) {

@@ -89,18 +89,12 @@ void BandedSet::AddGradient(int k, const ConvolutionShape& shape) {
 
 int BandedSet::FindTwin(int instruction, const ConvolutionShape& shape) const {
   const Instruction& i = plan_.instructions[instruction];
-  const Entry& mine = entries_[instruction];
   for (int k = 0; k < instruction; ++k) {
     const Instruction& other = plan_.instructions[k];
-    const Entry& its = entries_[k];
-    if (other.op != i.op || other.filters != i.filters || !its.map != !mine.map ||
-        !its.gradient != !mine.gradient) {
-      continue;
-    }
-    if (mine.map && its.map->Describe() != mine.map->Describe()) continue;
-    const ConvolutionShape its_shape = ShapeOf(plan_, other, 1);
-    if (its_shape.image_layout == shape.image_layout &&
-        its_shape.code_layout == shape.code_layout) {
+    if (other.op != i.op || other.filters != i.filters) continue;
+    const ConvolutionShape its = ShapeOf(plan_, other, 1);
+    if (its.geometry == shape.geometry && its.image == shape.image && its.code == shape.code &&
+        its.image_layout == shape.image_layout && its.code_layout == shape.code_layout) {
       return k;
     }
   }

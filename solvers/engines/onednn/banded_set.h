@@ -60,8 +60,8 @@ class BandedSet {
 
   void AddMap(int instruction, const ConvolutionShape& shape, Arithmetic arithmetic);
   void AddGradient(int instruction, const ConvolutionShape& shape);
-  // An earlier instruction that has the same filters in the same layouts and runs
-  // by the same algorithm, or -1.
+  // An earlier instruction that is the same map by the same filters, and so has the
+  // same algorithm, or -1.
   int FindTwin(int instruction, const ConvolutionShape& shape) const;
 
   const Program& program_;

@@ -9,8 +9,8 @@ import sys
 
 import numpy as np
 
-import golden
-from golden import Dictionary, momentum, per_channel
+import layers_in_numpy
+from layers_in_numpy import Dictionary, momentum, per_channel
 from python_plugin import PLUGIN
 
 CONVERT = os.path.abspath("training/pytorch/convert.py")
@@ -82,7 +82,7 @@ def images(seed, *dims):
 
 
 def golden_cases():
-    with open(os.path.join(os.path.dirname(golden.__file__), "golden.json"), encoding="utf-8") as file:
+    with open(os.path.join(os.path.dirname(layers_in_numpy.__file__), "golden.json"), encoding="utf-8") as file:
         for case in json.load(file):
             # A layer of the project's own network spec, not an operator of the contract.
             if case["op"] == "DenseCsc":

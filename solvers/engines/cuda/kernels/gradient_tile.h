@@ -11,7 +11,6 @@
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_GRADIENT_TILE_H_
 
 #include <cstdint>
-#include <cstring>
 
 #include "solvers/engines/cuda/kernels/host_device.h"
 #include "solvers/engines/cuda/kernels/mma.h"
@@ -85,12 +84,8 @@ struct GradientTile {
   }
 
   CSC_HOST_DEVICE uint32_t Rounded(float value) const {
+    if (rounding == Rounding::kNone) return AsWord(value);
     const float pair[2] = {value, 0};
-    if (rounding == Rounding::kNone) {
-      uint32_t word;
-      memcpy(&word, pair, sizeof(word));
-      return word;
-    }
     // A bfloat16 in the upper half is the same number in TF32.
     return rounding == Rounding::kBfloat16 ? Bfloat16::Word(pair) << 16 : Tf32::Word(pair);
   }
@@ -143,6 +138,22 @@ struct GradientTile {
   // Where position (h, w) of the tile has its first tap in a row of the image.
   CSC_HOST_DEVICE uint32_t FirstTap(uint32_t h, uint32_t w) const {
     return h * strides[0] * halo[1].value() + w * strides[1];
+  }
+  // Calls body(codes, images) for each kPositions neighbouring positions of the tile: the
+  // first of them in the first channel's row of the code, and its first tap in that of
+  // the warp's images. Not at all for warps that are left without an image channel.
+  template <uint32_t kPositions, typename Body>
+  CSC_HOST_DEVICE void ForEachStretch(uint32_t block, uint32_t warp, const uint32_t* shared,
+                                      const Body& body) const {
+    if (PlaceOf(block).first_image + warp * kWarpImage >= image_channels) return;
+    const uint32_t* const images = ImagesOf(warp, shared);
+    const uint32_t columns = tile_size[1].value();
+    for (uint32_t h = 0; h < tile_size[0].value(); ++h) {
+      CSC_NO_UNROLL
+      for (uint32_t w = 0; w < columns; w += kPositions) {
+        body(shared + h * columns + w, images + FirstTap(h, w));
+      }
+    }
   }
   // Calls body(tap, offset of the tap) for all taps; `tap` is a constant to the compiler.
   template <typename Body>

@@ -18,7 +18,6 @@
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_MMA_H_
 
 #include <cstdint>
-#include <cstring>
 
 #include "solvers/engines/cuda/kernels/host_device.h"
 #include "solvers/engines/cuda/kernels/warp.h"
@@ -46,12 +45,12 @@ struct Tf32 {
 
   // Rounded to nearest, ties away from zero.
   CSC_HOST_DEVICE static uint32_t Word(const float* values) {
-    uint32_t word;
 #ifdef __CUDA_ARCH__
+    uint32_t word;
     asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(word) : "f"(values[0]));
 #else
     constexpr uint32_t kExponent = 0x7F800000, kQuiet = 0x00400000, kDropped = 0x1FFF;
-    std::memcpy(&word, values, sizeof(word));
+    uint32_t word = AsWord(values[0]);
     if ((word & kExponent) != kExponent) {
       word += (kDropped + 1) / 2;
     } else if ((word & ~kExponent) << 1 != 0) {
@@ -71,11 +70,7 @@ struct Tf32 {
           "r"(b.words[1]));
   }
 #else
-  static float Value(uint32_t word, int) {
-    float value;
-    std::memcpy(&value, &word, sizeof(value));
-    return value;
-  }
+  static float Value(uint32_t word, int) { return AsFloat(word); }
 #endif
 };
 
@@ -104,17 +99,11 @@ struct Bfloat16 {
           "r"(b.words[1]));
   }
 #else
-  static float Value(uint32_t word, int k) {
-    const uint32_t bits = (k == 0 ? word : word >> 16) << 16;
-    float value;
-    std::memcpy(&value, &bits, sizeof(value));
-    return value;
-  }
+  static float Value(uint32_t word, int k) { return AsFloat((k == 0 ? word : word >> 16) << 16); }
 
  private:
   static uint32_t Half(float value) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof(bits));
+    const uint32_t bits = AsWord(value);
     if (value != value) return 0x7FFF;
     return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
   }

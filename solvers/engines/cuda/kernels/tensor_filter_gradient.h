@@ -35,36 +35,28 @@ struct TensorFilterGradientKernel : GradientTile {
 
   CSC_HOST_DEVICE void Compute(uint32_t block, uint32_t warp, uint32_t, const uint32_t* shared,
                                Registers* registers) const {
-    if (PlaceOf(block).first_image + warp * kWarpImage >= image_channels) return;
-    const uint32_t* const images = ImagesOf(warp, shared);
-    const uint32_t columns = tile_size[1].value();
-    for (uint32_t h = 0; h < tile_size[0].value(); ++h) {
-      CSC_NO_UNROLL
-      for (uint32_t w = 0; w < columns; w += kMmaWords) {
-        PerLane<FragmentA> left[kRowTiles];
-        ForEachLane([&](uint32_t lane) {
-          CSC_UNROLL
-          for (int m = 0; m < kRowTiles; ++m) {
-            const uint32_t* from =
-                shared + (m * kMmaRows + lane / 4) * CodeRow() + h * columns + w + lane % 4;
-            left[m][lane] = {{from[0], from[8 * CodeRow()], from[4], from[8 * CodeRow() + 4]}};
-          }
-        });
-        // Eight neighbouring positions of the code, against those of the image.
-        const uint32_t* const from = images + FirstTap(h, w);
-        ForEachTap([&](int tap, uint32_t offset) {
-          PerLane<FragmentB> right;
+    ForEachStretch<kMmaWords>(
+        block, warp, shared, [&](const uint32_t* codes, const uint32_t* images) {
+          PerLane<FragmentA> left[kRowTiles];
           ForEachLane([&](uint32_t lane) {
-            const uint32_t* at = from + offset + lane / 4 * ImageRow() + lane % 4 * strides[1];
-            right[lane] = {{at[0], at[4 * strides[1]]}};
+            CSC_UNROLL
+            for (int m = 0; m < kRowTiles; ++m) {
+              const uint32_t* from = codes + (m * kMmaRows + lane / 4) * CodeRow() + lane % 4;
+              left[m][lane] = {{from[0], from[8 * CodeRow()], from[4], from[8 * CodeRow() + 4]}};
+            }
           });
-          CSC_UNROLL
-          for (int m = 0; m < kRowTiles; ++m) {
-            Multiply<Tf32>(left[m], right, &registers->sums[tap][m]);
-          }
+          ForEachTap([&](int tap, uint32_t offset) {
+            PerLane<FragmentB> right;
+            ForEachLane([&](uint32_t lane) {
+              const uint32_t* at = images + offset + lane / 4 * ImageRow() + lane % 4 * strides[1];
+              right[lane] = {{at[0], at[4 * strides[1]]}};
+            });
+            CSC_UNROLL
+            for (int m = 0; m < kRowTiles; ++m) {
+              Multiply<Tf32>(left[m], right, &registers->sums[tap][m]);
+            }
+          });
         });
-      }
-    }
   }
 
   CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {

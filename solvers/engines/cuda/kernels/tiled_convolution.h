@@ -9,7 +9,6 @@
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_TILED_CONVOLUTION_H_
 
 #include <cstdint>
-#include <cstring>
 
 #include "solvers/engines/cuda/kernels/convolution.h"
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
@@ -21,11 +20,7 @@ struct Float32 {
   static constexpr int kPerWord = 1;
   static constexpr bool kInOrder = true;
 
-  CSC_HOST_DEVICE static uint32_t Word(const float* values) {
-    uint32_t word;
-    memcpy(&word, values, sizeof(word));
-    return word;
-  }
+  CSC_HOST_DEVICE static uint32_t Word(const float* values) { return AsWord(*values); }
 };
 
 // Lanes 8 r to 8 r + 7 have channels 8 r to 8 r + 7 of the group of 32; lane p of
@@ -114,8 +109,7 @@ struct TiledConvolutionKernel : ConvolutionTile<Float32, 4> {
         filter += padded_channels;
         CSC_UNROLL
         for (int j = 0; j < kPixelsOfLane; ++j) {
-          float x;
-          memcpy(&x, &words[j][i], sizeof(x));
+          const float x = AsFloat(words[j][i]);
           CSC_UNROLL
           for (int k = 0; k < kOut; ++k) registers->sums[lane].values[j][k] += taps[k] * x;
         }

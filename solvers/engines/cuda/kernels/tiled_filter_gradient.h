@@ -5,7 +5,6 @@
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_TILED_FILTER_GRADIENT_H_
 
 #include <cstdint>
-#include <cstring>
 
 #include "solvers/engines/cuda/kernels/gradient_tile.h"
 #include "solvers/engines/cuda/kernels/host_device.h"
@@ -25,12 +24,6 @@ struct TiledFilterGradientKernel : GradientTile {
     PerLane<Sums> sums;
   };
 
-  CSC_HOST_DEVICE static float AsFloat(uint32_t word) {
-    float value;
-    memcpy(&value, &word, sizeof(value));
-    return value;
-  }
-
   CSC_HOST_DEVICE void Begin(uint32_t, uint32_t, Registers* registers) const {
     ForEachLane([&](uint32_t lane) {
       CSC_UNROLL
@@ -43,18 +36,13 @@ struct TiledFilterGradientKernel : GradientTile {
 
   CSC_HOST_DEVICE void Compute(uint32_t block, uint32_t warp, uint32_t, const uint32_t* shared,
                                Registers* registers) const {
-    if (PlaceOf(block).first_image + warp * kWarpImage >= image_channels) return;
-    const uint32_t* const images = ImagesOf(warp, shared);
-    const uint32_t columns = tile_size[1].value();
-    for (uint32_t h = 0; h < tile_size[0].value(); ++h) {
-      CSC_NO_UNROLL
-      for (uint32_t w = 0; w < columns; w += kPositions) {
-        ForEachLane([&](uint32_t lane) {
-          AddPositions(shared + lane / 8 * kCodeOfLane * CodeRow() + h * columns + w,
-                       images + lane % 8 * ImageRow() + FirstTap(h, w), &registers->sums[lane]);
+    ForEachStretch<kPositions>(
+        block, warp, shared, [&](const uint32_t* codes, const uint32_t* images) {
+          ForEachLane([&](uint32_t lane) {
+            AddPositions(codes + lane / 8 * kCodeOfLane * CodeRow(), images + lane % 8 * ImageRow(),
+                         &registers->sums[lane]);
+          });
         });
-      }
-    }
   }
 
   // Four neighbouring positions of the code, whose rows begin at `code`.

@@ -77,6 +77,18 @@ Program BothDirections(Random* random, const Convolution& c) {
   return program;
 }
 
+// Parameters and inputs on which nothing is rounded.
+Work RandomIntegers(Random* random, const Program& program) {
+  Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -2, 2),
+                         random->Int(1, 11));
+  for (auto& input : work.inputs) {
+    input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
+  }
+  return work;
+}
+
+int RandomCapability(Random* random) { return random->Pick({80, 86, 89, 90, 100, 120}); }
+
 // More channels than a warp's rows and than a chunk, from time to time.
 Convolution RandomWideConvolution(Random* random) {
   Convolution c = RandomConvolution(random);
@@ -91,13 +103,9 @@ TEST_P(TensorConvolution, IsExactOnIntegers) {
   ForEachSeed(300, [&](Random* random) {
     const Convolution c = RandomWideConvolution(random);
     const Program program = BothDirections(random, c);
-    Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -2, 2),
-                           random->Int(1, 11));
-    for (auto& input : work.inputs) {
-      input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
-    }
+    Work work = RandomIntegers(random, program);
     HostDevice device;
-    device.capability = random->Pick({80, 86, 89, 90, 100, 120});
+    device.capability = RandomCapability(random);
     const auto engine =
         MakeHostCudaEngine(random->Chance(0.5) ? SmallTiles() : LargeTiles(), &device);
     const auto executable = engine->Prepare(program, options());
@@ -210,13 +218,9 @@ int ExactGradients(const PrepareOptions& options, const std::string& described) 
       c.image.channels = random->Int(17, 35);
     }
     const Program program = GradientOfFilters(random, c);
-    Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -2, 2),
-                           random->Int(1, 9));
-    for (auto& input : work.inputs) {
-      input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
-    }
+    const Work work = RandomIntegers(random, program);
     HostDevice device;
-    device.capability = random->Pick({80, 86, 89, 90, 100, 120});
+    device.capability = RandomCapability(random);
     cuda::Tuning tuning = SmallTuning();
     tuning.gradient_range = random->Pick({1, 100, 100000});
     const auto executable = MakeHostCudaEngine(tuning, &device)->Prepare(program, options);
@@ -304,13 +308,9 @@ TEST(Float32, IsExactInTilesAndHasTheBitsOfDirectConvolution) {
     Convolution c = RandomWideConvolution(random);
     if (random->Chance(0.5)) c.filters = random->Int(17, 70);
     const Program program = BothDirections(random, c);
-    Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -2, 2),
-                           random->Int(1, 11));
-    for (auto& input : work.inputs) {
-      input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
-    }
+    Work work = RandomIntegers(random, program);
     HostDevice device;
-    device.capability = random->Pick({80, 86, 89, 90, 100, 120});
+    device.capability = RandomCapability(random);
     const auto executable = MakeHostCudaEngine(LargeTiles(), &device)->Prepare(program, {});
     executable->SetParameters(work.parameters.data());
     const Results exact = RunPrepared(executable.get(), program, work);
