@@ -1,7 +1,9 @@
 // A proven upper bound of lambda_max(F F^T), from the frequency response.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "solvers/algorithms/lasso.h"
@@ -12,6 +14,36 @@ namespace csc {
 namespace {
 
 constexpr double kPi = 3.14159265358979323846;
+
+// The filters of the same dictionary without strides. At stride s, pixels of
+// equal position modulo s count as channels of their own, which leaves each
+// tap k at position k / s of channel k mod s. A dilation prime to s only
+// renames frequencies, and so does any at stride 1; what it has in common
+// with s leaves out pixels that nothing touches.
+Tensor WithoutStrides(const Tensor& filters, const Geometry& geometry) {
+  const Dims& d = filters.dims;
+  std::array<int64_t, 2> stride, phases, taps;
+  for (int axis = 0; axis < 2; ++axis) {
+    const int64_t kernel = d[2 + axis];
+    stride[axis] =
+        geometry.strides[axis] / std::gcd(geometry.strides[axis], geometry.dilations[axis]);
+    phases[axis] = std::min(stride[axis], kernel);
+    taps[axis] = (kernel + stride[axis] - 1) / stride[axis];
+  }
+  Tensor result;
+  result.dims = {d[0], d[1] * phases[0] * phases[1], taps[0], taps[1]};
+  result.data.resize(NumElements(result.dims));
+  for (int64_t p = 0; p < d[0] * d[1]; ++p) {
+    for (int64_t kh = 0; kh < d[2]; ++kh) {
+      for (int64_t kw = 0; kw < d[3]; ++kw) {
+        const int64_t channel = (p * phases[0] + kh % stride[0]) * phases[1] + kw % stride[1];
+        result.data[(channel * taps[0] + kh / stride[0]) * taps[1] + kw / stride[1]] =
+            filters.data[(p * d[2] + kh) * d[3] + kw];
+      }
+    }
+  }
+  return result;
+}
 
 // ||F||^2 <= (largest column sum) * (largest row sum): the Schur test.
 double SchurBound(const Tensor& filters) {
@@ -118,10 +150,11 @@ double EigenvalueBound(Matrix gram, double enough) {
 
 }  // namespace
 
-double DictionaryBound(const Tensor& filters, const Geometry& geometry) {
+double DictionaryBound(const Tensor& strided_filters, const Geometry& geometry) {
+  Require(strided_filters.dims.size() == 4, "filters have sizes {}: [w, C, kh, kw] expected",
+          ToString(strided_filters.dims));
+  const Tensor filters = WithoutStrides(strided_filters, geometry);
   const Dims& d = filters.dims;
-  Require(d.size() == 4, "filters have sizes {}: [w, C, kh, kw] expected", ToString(d));
-  (void)geometry;  // dilation leaves the supremum as it is, strides lower it
   const double schur = SchurBound(filters);
 
   // v^H G(omega) v is a trigonometric polynomial of degree k - 1 in each

@@ -127,6 +127,31 @@ TEST(DictionaryBound, IsWithinAFewPercentAtStrideOne) {
   });
 }
 
+TEST(DictionaryBound, IsWithinAFewPercentWithStrides) {
+  ForEachSeed(12, [](Random* random) {
+    Convolution c = {{random->Int(1, 3), 72, 75}, random->Int(1, 4), {}};
+    c.geometry = SamePadded({3, 5}, {random->Int(1, 4), random->Int(2, 4)},
+                            {random->Int(1, 4), random->Int(1, 4)});
+    const Tensor filters = RandomFilters(random, c.filter_dims());
+    const double bound = DictionaryBound(filters, c.geometry);
+    const double lambda = LambdaMax(filters, c, 200);
+    EXPECT_GE(bound, lambda) << ToString(c.geometry);
+    EXPECT_LE(bound, lambda * 1.1) << ToString(c.geometry);
+  });
+}
+
+TEST(DictionaryBound, OfWindowsThatDoNotOverlapIsThatOfOneWindow) {
+  const Tensor sum = {{1, 1, 2, 1}, {1, 1}};
+  const auto bound = [&](int64_t stride, int64_t dilation) {
+    return DictionaryBound(sum, {{2, 1}, {stride, 1}, {dilation, 1}});
+  };
+  EXPECT_NEAR(bound(1, 1), 4, 0.2);  // at frequency 0, where windows add up
+  EXPECT_NEAR(bound(2, 1), 2, 1e-4);
+  EXPECT_NEAR(bound(2, 3), 2, 1e-4);  // pixels 2n and 2n + 3
+  EXPECT_NEAR(bound(2, 2), 4, 0.2);   // only even pixels are touched, at stride 1
+  EXPECT_NEAR(bound(4, 2), 2, 1e-4);
+}
+
 TEST(DictionaryBound, StaysCloseForManyChannels) {
   for (const Dims& dims :
        {Dims{64, 64, 3, 3}, Dims{128, 3, 7, 7}, Dims{128, 128, 3, 3}, Dims{32, 195, 3, 3}}) {
