@@ -12,18 +12,44 @@ namespace csc {
 
 namespace {
 
-// What one worker needs to solve one image at a time.
-struct Worker {
+// Sums over a code are those of its chunks, added in order, whoever made them.
+constexpr int64_t kChunk = 1 << 14;
+
+struct Sums {
+  double change = 0;  // ||g^{k+1} - g^k||^2
+  double norm = 0;    // ||g^{k+1}||^2
+};
+
+// What one image at a time is solved with.
+struct Scratch {
   std::unique_ptr<Executable> start;      // x -> S(step F x)
   std::unique_ptr<Executable> iterate;    // x, z -> S(z - step F (F^T z - x))
   std::unique_ptr<Executable> synthesis;  // g -> F^T g
   std::vector<float> code, next, extrapolated, image;
+  std::vector<Sums> sums;  // by chunk
 };
 
-double SquaredNorm(const std::vector<float>& v) {
-  double sum = 0;
-  for (float value : v) sum += double{value} * value;
-  return sum;
+// z = g^{k+1} + factor (g^{k+1} - g^k), and what the iterates' change amounts to.
+Sums Extrapolate(float factor, Scratch* scratch, Executor* executor) {
+  const int64_t size = static_cast<int64_t>(scratch->code.size());
+  executor->ParallelFor(static_cast<int64_t>(scratch->sums.size()), [&](int64_t chunk, int) {
+    Sums sums;
+    const int64_t end = std::min(size, (chunk + 1) * kChunk);
+    for (int64_t i = chunk * kChunk; i < end; ++i) {
+      const float next = scratch->next[i];
+      const float difference = next - scratch->code[i];
+      sums.change += double{difference} * difference;
+      sums.norm += double{next} * next;
+      scratch->extrapolated[i] = next + factor * difference;
+    }
+    scratch->sums[chunk] = sums;
+  });
+  Sums total;
+  for (const Sums& sums : scratch->sums) {
+    total.change += sums.change;
+    total.norm += sums.norm;
+  }
+  return total;
 }
 
 }  // namespace
@@ -37,13 +63,14 @@ struct LassoSolver::State {
   Program start, iterate, synthesis;
   std::vector<float> start_parameters;      // F, step * beta
   std::vector<float> synthesis_parameters;  // F
-  std::vector<Worker> workers;
+  std::vector<Scratch> scratch;             // by image that is solved at a time
 
   void BuildPrograms(const Tensor& filters);
-  void PrepareWorkers(int count);
-  void SolveImage(const float* x, Worker* worker, float* code, float* iterations,
-                  float* objective) const;
-  double Objective(const float* x, Worker* worker) const;
+  // For so many images at a time, each by so many workers.
+  void Reserve(int images, int workers);
+  void SolveImage(const float* x, Executor* executor, Scratch* scratch, float* code,
+                  float* iterations, float* objective) const;
+  double Objective(const float* x, Executor* executor, Scratch* scratch) const;
 };
 
 void LassoSolver::State::BuildPrograms(const Tensor& filters) {
@@ -81,62 +108,70 @@ void LassoSolver::State::BuildPrograms(const Tensor& filters) {
   }
 }
 
-void LassoSolver::State::PrepareWorkers(int count) {
+void LassoSolver::State::Reserve(int images, int workers) {
   const auto prepare = [&](const Program& program, const std::vector<float>& parameters) {
     std::unique_ptr<Executable> executable = engine->Prepare(program);
     executable->SetParameters(parameters.data());
-    executable->Reserve(1, 1);
     return executable;
   };
-  while (static_cast<int>(workers.size()) < count) {
-    Worker worker;
-    worker.start = prepare(start, start_parameters);
-    worker.iterate = prepare(iterate, start_parameters);
-    worker.synthesis = prepare(synthesis, synthesis_parameters);
-    worker.code.resize(output.size());
-    worker.next.resize(output.size());
-    worker.extrapolated.resize(output.size());
-    worker.image.resize(input.size());
-    workers.push_back(std::move(worker));
+  while (static_cast<int>(scratch.size()) < images) {
+    Scratch one;
+    one.start = prepare(start, start_parameters);
+    one.iterate = prepare(iterate, start_parameters);
+    one.synthesis = prepare(synthesis, synthesis_parameters);
+    one.code.resize(output.size());
+    one.next.resize(output.size());
+    one.extrapolated.resize(output.size());
+    one.image.resize(input.size());
+    one.sums.resize((output.size() + kChunk - 1) / kChunk);
+    scratch.push_back(std::move(one));
+  }
+  for (int i = 0; i < images; ++i) {
+    for (const auto& executable : {&scratch[i].start, &scratch[i].iterate, &scratch[i].synthesis}) {
+      (*executable)->Reserve(1, workers);
+    }
   }
 }
 
-double LassoSolver::State::Objective(const float* x, Worker* worker) const {
+double LassoSolver::State::Objective(const float* x, Executor* executor, Scratch* scratch) const {
   RunArguments arguments;
   arguments.batch = 1;
-  arguments.inputs = {worker->code.data()};
-  arguments.outputs = {worker->image.data()};
-  worker->synthesis->Run(arguments);
+  arguments.inputs = {scratch->code.data()};
+  arguments.outputs = {scratch->image.data()};
+  arguments.executor = executor;
+  scratch->synthesis->Run(arguments);
   double squares = 0;
-  for (size_t i = 0; i < worker->image.size(); ++i) {
-    const double difference = double{x[i]} - worker->image[i];
+  for (size_t i = 0; i < scratch->image.size(); ++i) {
+    const double difference = double{x[i]} - scratch->image[i];
     squares += difference * difference;
   }
   double penalty = 0;
   const int64_t positions = output.height * output.width;
-  for (size_t i = 0; i < worker->code.size(); ++i) {
-    penalty += double{beta[i / positions]} * std::abs(worker->code[i]);
+  for (size_t i = 0; i < scratch->code.size(); ++i) {
+    penalty += double{beta[i / positions]} * std::abs(scratch->code[i]);
   }
   return squares / 2 + penalty;
 }
 
-void LassoSolver::State::SolveImage(const float* x, Worker* worker, float* code, float* iterations,
-                                    float* objective) const {
+void LassoSolver::State::SolveImage(const float* x, Executor* executor, Scratch* scratch,
+                                    float* code, float* iterations, float* objective) const {
   RunArguments first;
   first.batch = 1;
   first.inputs = {x};
-  first.outputs = {worker->code.data()};
-  worker->start->Run(first);
-  worker->extrapolated = worker->code;
+  first.outputs = {scratch->code.data()};
+  first.executor = executor;
+  scratch->start->Run(first);
+  scratch->extrapolated = scratch->code;
 
   double t = 1;
   int used = 0;
   while (used < options.max_iterations) {
     RunArguments arguments;
     arguments.batch = 1;
-    arguments.inputs = {x, worker->extrapolated.data()};
-    arguments.outputs = {worker->next.data()};
-    worker->iterate->Run(arguments);
+    arguments.inputs = {x, scratch->extrapolated.data()};
+    arguments.outputs = {scratch->next.data()};
+    arguments.executor = executor;
+    scratch->iterate->Run(arguments);
     ++used;
 
     // z = g^{k+1} + ((t_{k+1} - 1) / t_{k+2}) (g^{k+1} - g^k); the step that
@@ -145,22 +180,17 @@ void LassoSolver::State::SolveImage(const float* x, Worker* worker, float* code,
     const double following = (1 + std::sqrt(1 + 4 * t * t)) / 2;
     const float factor =
         options.algorithm == Algorithm::kFista ? static_cast<float>((t - 1) / following) : 0.0f;
-    double change = 0;
-    for (size_t i = 0; i < worker->next.size(); ++i) {
-      const float difference = worker->next[i] - worker->code[i];
-      change += double{difference} * difference;
-      worker->extrapolated[i] = worker->next[i] + factor * difference;
-    }
-    worker->code.swap(worker->next);
-    const double norm = std::sqrt(SquaredNorm(worker->code));
-    if (options.tolerance > 0 && std::sqrt(change) / std::max(1.0, norm) <= options.tolerance) {
+    const Sums sums = Extrapolate(factor, scratch, executor);
+    scratch->code.swap(scratch->next);
+    if (options.tolerance > 0 &&
+        std::sqrt(sums.change) / std::max(1.0, std::sqrt(sums.norm)) <= options.tolerance) {
       break;
     }
   }
-  std::copy(worker->code.begin(), worker->code.end(), code);
+  std::copy(scratch->code.begin(), scratch->code.end(), code);
   if (iterations != nullptr) *iterations = static_cast<float>(used);
   if (objective != nullptr) {
-    *objective = static_cast<float>(Objective(x, worker));
+    *objective = static_cast<float>(Objective(x, executor, scratch));
   }
 }
 
@@ -190,15 +220,20 @@ void LassoSolver::Solve(const float* x, int64_t batch, Executor* executor, float
   SerialExecutor serial;
   if (executor == nullptr) executor = &serial;
   State& state = *state_;
-  state.PrepareWorkers(static_cast<int>(std::min<int64_t>(batch, executor->num_workers())));
-  // Workers of the pool are lent to images by index modulo their number.
-  const int64_t count = static_cast<int64_t>(state.workers.size());
-  executor->ParallelFor(count, [&](int64_t worker, int) {
-    for (int64_t n = worker; n < batch; n += count) {
-      state.SolveImage(x + n * state.input.size(), &state.workers[worker],
-                       codes + n * state.output.size(), iterations ? iterations + n : nullptr,
-                       objectives ? objectives + n : nullptr);
-    }
+  const auto solve = [&](int64_t n, Executor* e, Scratch* scratch) {
+    state.SolveImage(x + n * state.input.size(), e, scratch, codes + n * state.output.size(),
+                     iterations ? iterations + n : nullptr, objectives ? objectives + n : nullptr);
+  };
+  const int workers = executor->num_workers();
+  if (batch < workers) {  // all workers on each image
+    state.Reserve(1, workers);
+    for (int64_t n = 0; n < batch; ++n) solve(n, executor, &state.scratch[0]);
+    return;
+  }
+  state.Reserve(workers, 1);
+  executor->ParallelFor(workers, [&](int64_t share, int) {
+    SerialExecutor alone;
+    for (int64_t n = share; n < batch; n += workers) solve(n, &alone, &state.scratch[share]);
   });
 }
 

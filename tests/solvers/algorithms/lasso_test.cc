@@ -180,6 +180,27 @@ TEST_P(LassoOn, GivesTheSameBitsForAnyExecutorAndBatch) {
   });
 }
 
+TEST_P(LassoOn, GivesALargeImageTheSameBitsOnAnyNumberOfWorkers) {
+  Random random(1);
+  Problem p;
+  p.convolution.image = {1, 60, 70};
+  p.convolution.filters = 9;
+  p.convolution.geometry = SamePadded({3, 3});
+  const Dims dims = p.convolution.filter_dims();
+  p.filters = {dims, random.Reals(NumElements(dims), -1, 1)};
+  p.beta = {{1}, {0.5}};
+  p.options.geometry = p.convolution.geometry;
+  p.options.max_iterations = 20;
+  p.x = random.Reals(p.image_size(), -1, 1);
+  const Solution serial = Solve(p, GetParam());
+  for (int workers : {2, 3}) {
+    const Solution shared = Solve(p, GetParam(), MakeThreadPool(workers).get());
+    EXPECT_TRUE(SameBits(shared.codes, serial.codes));
+    EXPECT_TRUE(SameBits(shared.iterations, serial.iterations));
+    EXPECT_TRUE(SameBits(shared.objectives, serial.objectives));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, LassoOn, ::testing::ValuesIn(PresentEngines()), EngineTestName);
 
 // The rates that are proven for steps of at most 1 / L, from g = 0: the first
