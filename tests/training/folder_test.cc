@@ -96,6 +96,18 @@ TEST(FolderTest, NamesAnEmptyOrUnknownClass) {
   CSC_EXPECT_ERROR(Load(folder.path()), "test/fox", "no such class");
 }
 
+TEST(FolderTest, NotesClassesThatTheTestSetLacks) {
+  const TemporaryFolder folder("folder_untested");
+  WriteFolder(folder);
+  WritePicture(folder / "train/emu/1.png", 4, 6, {1, 1, 1});
+  const DataSet data = Load(folder.path());
+  EXPECT_EQ(data.classes.size(), 3u);
+  EXPECT_EQ(data.notes, std::vector<std::string>{
+                            folder / "test" +
+                            " has no pictures of 1 of the 3 classes, so that its accuracy says "
+                            "nothing of them: emu"});
+}
+
 TEST(FolderTest, SkipsFilesThatAreNoPicturesAndSaysSo) {
   const TemporaryFolder folder("folder_skipped");
   WriteFolder(folder);

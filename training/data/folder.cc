@@ -79,7 +79,8 @@ std::vector<File> ListSplit(const fs::path& folder, const std::vector<std::strin
     for (const std::string& inner : Names(folder / name, true)) {
       skipped->folders.push_back((folder / name / inner).string());
     }
-    Require(files.size() > before, "{}: holds no pictures (and {} other files): at least one expected",
+    Require(files.size() > before,
+            "{}: holds no pictures (and {} other files): at least one expected",
             (folder / name).string(), inside.size());
   }
   Require(!files.empty(), "{}: holds no folders: one for each class of pictures expected",
@@ -122,19 +123,37 @@ void ReadInto(const std::string& path, const Shape& shape, uint8_t* dst) {
   }
 }
 
+// "a, b, c, d, e, 7 more".
+std::string FirstOf(std::vector<std::string> names) {
+  constexpr size_t kShown = 5;
+  if (names.size() > kShown) {
+    const size_t more = names.size() - kShown;
+    names.resize(kShown);
+    names.push_back(fmt::format("{} more", more));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 // What stands in the place of the expected train and test, in a few words.
 std::string Contents(const fs::path& root) {
   std::error_code error;
   if (!fs::is_directory(root, error)) return "is no folder";
-  std::vector<std::string> found = Names(root, true);
-  if (found.empty()) return "holds no folders";
-  constexpr size_t kShown = 5;
-  if (found.size() > kShown) {
-    const size_t more = found.size() - kShown;
-    found.resize(kShown);
-    found.push_back(fmt::format("{} more", more));
+  const std::vector<std::string> found = Names(root, true);
+  return found.empty() ? "holds no folders" : "holds " + FirstOf(found);
+}
+
+// A test set may lack classes, but its accuracy does not tell that by itself.
+void NoteUntested(const fs::path& folder, const std::vector<File>& test, DataSet* data) {
+  std::vector<bool> tested(data->classes.size());
+  for (const File& file : test) tested[file.label] = true;
+  std::vector<std::string> lacking;
+  for (size_t k = 0; k < tested.size(); ++k) {
+    if (!tested[k]) lacking.push_back(data->classes[k]);
   }
-  return fmt::format("holds {}", fmt::join(found, ", "));
+  if (lacking.empty()) return;
+  data->notes.push_back(fmt::format(
+      "{} has no pictures of {} of the {} classes, so that its accuracy says nothing of them: {}",
+      folder.string(), lacking.size(), tested.size(), FirstOf(lacking)));
 }
 
 void NoteSkipped(const std::vector<std::string>& paths, const char* one, const char* several,
@@ -172,6 +191,7 @@ DataSet LoadFolder(const std::string& folder, Executor* executor) {
   Skipped skipped;
   const std::vector<File> train = ListSplit(root / "train", data.classes, &skipped);
   const std::vector<File> test = ListSplit(root / "test", data.classes, &skipped);
+  NoteUntested(root / "test", test, &data);
   NoteSkipped(skipped.files, "a file that is no picture", "files that are no pictures", &data);
   NoteSkipped(skipped.folders, "a folder inside a class", "folders inside classes", &data);
 
