@@ -24,8 +24,6 @@ constexpr char kFooter[] =
     "OUT/labels.txt and OUT/result.json, and prints the last as one line. Ctrl-C saves a "
     "checkpoint; "
     "--resume continues from it, to the same bits.\n\n"
-    "The environment variables CSC_ARITHMETIC (float32, direct, tf32, bf16) and CSC_MEMORY (fast, "
-    "small) say how engines compute; to resume to the same bits, set them as before.\n\n"
     "Example: train --model msd_csc --depth 12 --width 32 --unfolding 2 \\\n"
     "    --data folder:cifar10 --augment --epochs 150 --batch-size 128 --learning-rate 0.05 \\\n"
     "    --lr-milestones 75,115 --out cifar10-model";
@@ -102,6 +100,12 @@ void AddRunOptions(CLI::App* app, TrainCommand* command) {
   }
   app->add_option("--engine", command->engine,
                   fmt::format("{} [$CSC_ENGINE, else the first]", fmt::join(engines, ", ")));
+  app->add_option("--arithmetic", command->arithmetic,
+                  "what engines may do: float32 (any algorithm), direct (sums as written), tf32, "
+                  "bf16 [$CSC_ARITHMETIC, else float32; to resume: the checkpoint's]");
+  app->add_option("--memory", command->memory,
+                  "fast, or small: less for batch normalisation, but more time [$CSC_MEMORY, else "
+                  "fast; to resume: the checkpoint's]");
   app->add_option("--threads", command->threads,
                   fmt::format("0 for all processors, {} here", NumAvailableCpus()))
       ->capture_default_str();

@@ -67,6 +67,23 @@ struct Start {
   std::optional<Checkpoint> checkpoint;
 };
 
+bool IsSet(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != 0;
+}
+
+// Everything in a training asks the environment how engines may compute (ChosenOptions),
+// so a flag, or what the checkpoint was made with where nobody says otherwise, goes there.
+void ChooseHowToCompute(const TrainCommand& command, const CheckpointOrigin& origin) {
+  const auto choose = [](const char* variable, const std::string& flag, const std::string& before) {
+    const std::string& value = !flag.empty() || IsSet(variable) ? flag : before;
+    if (!value.empty()) setenv(variable, value.c_str(), /*overwrite=*/1);
+  };
+  choose("CSC_ARITHMETIC", command.arithmetic, origin.arithmetic);
+  choose("CSC_MEMORY", command.memory, origin.memory);
+  ChosenOptions();  // throws for values that mean nothing
+}
+
 Start FindStart(const CLI::App& app, const TrainCommand& command, Progress* progress) {
   Start start;
   const std::string path = CheckpointPath(command.out);
@@ -78,14 +95,15 @@ Start FindStart(const CLI::App& app, const TrainCommand& command, Progress* prog
   if (!command.resume) {
     start.options = ResolveOptions(command.training);
     start.engine = &FindEngine(command.engine);
+    ChooseHowToCompute(command, {});
     return start;
   }
   start.checkpoint = ReadCheckpoint(path);
   const CheckpointOrigin origin = OriginOf(*start.checkpoint);
   start.options = Reconcile(app, command, origin.options);
-  const char* variable = std::getenv("CSC_ENGINE");
-  const bool chosen = !command.engine.empty() || (variable != nullptr && *variable != 0);
+  const bool chosen = !command.engine.empty() || IsSet("CSC_ENGINE");
   start.engine = &FindEngine(chosen ? command.engine : origin.engine);
+  ChooseHowToCompute(command, origin);
   const std::string computed_by = ComputedBy(*start.engine);
   if (!origin.computed_by.empty() && computed_by != origin.computed_by) {
     progress->Note(fmt::format("note: begun by {}; continued by {}: not to the same bits",

@@ -161,6 +161,8 @@ std::string ComputedBy(const Engine& engine);
 struct CheckpointOrigin {
   TrainingOptions options;
   std::string engine;
+  std::string arithmetic;
+  std::string memory;
   std::string computed_by;
 };
 CheckpointOrigin OriginOf(const Checkpoint& checkpoint);

@@ -44,11 +44,12 @@ TEST(TrainTest, HelpShowsDefaultsAndAnExample) {
   EXPECT_EQ(help.status, 0);
   EXPECT_EQ(help.err, "");
   for (const char* part :
-       {"--model",         "=msd_csc",        "--data",          "=digits",    "--epochs",
-        "--batch-size",    "--learning-rate", "--lr-milestones", "--momentum", "=0.9",
-        "--nesterov",      "--weight-decay",  "--augment",       "--seed",     "--limit-train",
-        "--limit-test",    "--engine",        "--threads",       "--out",      "--resume",
-        "--normalisation", "--unfolding",     "--algorithm",     "Example:"}) {
+       {"--model",         "=msd_csc",        "--data",          "=digits",      "--epochs",
+        "--batch-size",    "--learning-rate", "--lr-milestones", "--momentum",   "=0.9",
+        "--nesterov",      "--weight-decay",  "--augment",       "--seed",       "--limit-train",
+        "--limit-test",    "--engine",        "--threads",       "--out",        "--resume",
+        "--normalisation", "--unfolding",     "--algorithm",     "--arithmetic", "--memory",
+        "Example:"}) {
     EXPECT_NE(help.out.find(part), std::string::npos) << part;
   }
 }
@@ -125,6 +126,8 @@ TEST(TrainTest, ErrorsAreOneLineAndAStatus) {
                          {{"--frobnicate"}, "--frobnicate"},
                          {{"stray"}, "stray"},
                          {{"--engine", "abacus"}, "abacus"},
+                         {{"--arithmetic", "slow"}, "direct, float32, tf32, bf16"},
+                         {{"--memory", "none"}, "fast, small"},
                          {{"--data", "folder:/no/such"}, "/no/such/train"},
                          {{"--data", "mnist"}, "mnist"},
                          {{"--lr-milestones", "5,4"}, "4"},
@@ -270,6 +273,59 @@ TEST(ResumeTest, SaysWhatKeepsItFromTheSameBits) {
                            "still drops before epochs 2, 3, as was planned for 4"}) {
     EXPECT_NE(other.err.find(part), std::string::npos) << other.err;
   }
+}
+
+// What result.json says of how a training was computed.
+std::string HowComputed(const std::string& json) {
+  const Json result = Json::parse(json);
+  return result["arithmetic"].get<std::string>() + " " + result["memory"].get<std::string>();
+}
+
+TEST(TrainTest, FlagsOfArithmeticAndMemoryWinOverTheEnvironment) {
+  const TemporaryFolder folder("train_arithmetic");
+  const auto train = [&](const std::string& name, const Words& more) {
+    Words options = Tiny(folder / name, {"--epochs", "1", "--engine", "onednn"});
+    options.insert(options.end(), more.begin(), more.end());
+    const Ended ended = Train(options);
+    EXPECT_EQ(ended.status, 0) << ended.err;
+    EXPECT_NE(ReadFile(folder / name + "/report.html").find("arithmetic"), std::string::npos);
+    return HowComputed(ended.out);
+  };
+  EXPECT_EQ(train("neither", {}), "float32 fast");
+  EXPECT_EQ(train("flags", {"--arithmetic", "direct", "--memory", "small"}), "direct small");
+  setenv("CSC_ARITHMETIC", "direct", 1);
+  setenv("CSC_MEMORY", "small", 1);
+  EXPECT_EQ(train("environment", {}), "direct small");
+  EXPECT_EQ(train("both", {"--arithmetic", "float32", "--memory", "fast"}), "float32 fast");
+  unsetenv("CSC_ARITHMETIC");
+  unsetenv("CSC_MEMORY");
+  // Not only the words.
+  EXPECT_TRUE(ReadFile(folder / "flags/model.onnx") == ReadFile(folder / "environment/model.onnx"));
+  EXPECT_TRUE(ReadFile(folder / "neither/model.onnx") == ReadFile(folder / "both/model.onnx"));
+  EXPECT_FALSE(ReadFile(folder / "flags/model.onnx") == ReadFile(folder / "both/model.onnx"));
+}
+
+TEST(ResumeTest, ComputesAsBeforeWhereNobodySaysOtherwise) {
+  const TemporaryFolder out("train_as_before");
+  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "1", "--engine", "onednn", "--arithmetic", "direct",
+                                    "--memory", "small"}))
+                .status,
+            0);
+  const Words more = {"--resume", "--out", out.path(), "--lr-milestones", "none", "--epochs"};
+  const auto resume = [&](const std::string& epochs, const Words& options) {
+    Words words = more;
+    words.push_back(epochs);
+    words.insert(words.end(), options.begin(), options.end());
+    return Train(words);
+  };
+  const Ended same = resume("2", {});
+  ASSERT_EQ(same.status, 0) << same.err;
+  EXPECT_EQ(HowComputed(same.out), "direct small");
+  EXPECT_EQ(same.err.find("note"), std::string::npos) << same.err;
+  const Ended other = resume("3", {"--arithmetic", "float32"});
+  ASSERT_EQ(other.status, 0) << other.err;
+  EXPECT_EQ(HowComputed(other.out), "float32 small");
+  EXPECT_NE(other.err.find("not to the same bits"), std::string::npos) << other.err;
 }
 
 TEST(ResumeTest, ObeysTheEngineOfTheEnvironment) {
