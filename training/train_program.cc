@@ -65,7 +65,21 @@ struct Start {
   TrainingOptions options;
   const Engine* engine = nullptr;
   std::optional<Checkpoint> checkpoint;
+  std::string result;  // of a checkpoint whose training was over; else empty
 };
+
+std::string ResultPath(const TrainCommand& command) { return command.out + "/result.json"; }
+
+// The last file that a training writes, if it is there. One of fewer epochs does not
+// count: the training went on since, and ended before it could write its own.
+std::string FinishedResult(const TrainCommand& command, int64_t epochs) {
+  if (!std::filesystem::exists(ResultPath(command))) return "";
+  const std::string text = ReadFile(ResultPath(command));
+  const Json result = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const bool current =
+      result.is_object() && result.contains("epochs") && result["epochs"] == epochs;
+  return current ? text : "";
+}
 
 bool IsSet(const char* variable) {
   const char* value = std::getenv(variable);
@@ -103,6 +117,13 @@ Start FindStart(const CLI::App& app, const TrainCommand& command, Progress* prog
   start.options = Reconcile(app, command, origin.options);
   const bool chosen = !command.engine.empty() || IsSet("CSC_ENGINE");
   start.engine = &FindEngine(chosen ? command.engine : origin.engine);
+  if (origin.epochs >= start.options.epochs) start.result = FinishedResult(command, origin.epochs);
+  if (!start.result.empty()) {
+    progress->Note(
+        fmt::format("{} is finished: {} epochs are trained, its files are left as they are",
+                    command.out, origin.epochs));
+    return start;
+  }
   ChooseHowToCompute(command, origin);
   const std::string computed_by = ComputedBy(*start.engine);
   if (!origin.computed_by.empty() && computed_by != origin.computed_by) {
@@ -163,6 +184,10 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   CompleteOptions(app, command);
   Progress progress(/*silent=*/!reports);
   const Start start = FindStart(app, *command, &progress);
+  if (!start.result.empty()) {
+    if (reports) fmt::print("{}", start.result);
+    return 0;
+  }
   const Engine& engine = *start.engine;
   const std::unique_ptr<Executor> executor =
       MakeThreadPool(command->threads > 0 ? command->threads : NumAvailableCpus());
@@ -180,7 +205,6 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   Require(std::filesystem::is_directory(command->out), "{}: cannot be made into a folder: {}",
           command->out, error.message());
   CatchInterrupts();
-  const bool finished = trainer.Finished();
   const Clock::time_point begin = Clock::now();
   const bool done = RunTraining(
       {command->out, command->checkpoint_steps, [] { return interrupted != 0; }, command->text},
@@ -197,15 +221,9 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   if (start.options.model.normalisation == "none") warn("after training");
   if (!reports) return 0;
   WriteModels(command->out, trainer, data);
-  const std::string result_path = command->out + "/result.json";
-  if (finished && std::filesystem::exists(result_path)) {
-    progress.Note(fmt::format("{} had finished already; its result is kept", command->out));
-    fmt::print("{}", ReadFile(result_path));
-    return 0;
-  }
   const Json result =
       ResultOf(*command, trainer, engine.name(), progress.ImagesPerSecond(), seconds);
-  WriteFile(result_path, result.dump() + "\n");
+  WriteFile(ResultPath(*command), result.dump() + "\n");
   fmt::print("{}\n", result.dump());
   return 0;
 }

@@ -126,9 +126,12 @@ CheckpointOrigin OriginOf(const Checkpoint& checkpoint) {
   Require(json.contains("options") && json.contains("engine") && is_text("engine") &&
               is_text("computed_by") && is_text("arithmetic") && is_text("memory"),
           "the checkpoint does not say what made it");
+  Require(json.contains("epoch") && json["epoch"].is_number_integer(),
+          "the checkpoint does not say how many epochs are done");
   TrainingOptions options;
   ApplyJson(json["options"], &options);
   return {ResolveOptions(options),
+          json["epoch"].get<int64_t>(),
           json["engine"].get<std::string>(),
           json.value("arithmetic", std::string()),
           json.value("memory", std::string()),

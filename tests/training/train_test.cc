@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -258,6 +259,46 @@ TEST(ResumeTest, RefusesOptionsThatDisagreeAndTakesMoreEpochs) {
   ASSERT_EQ(more.status, 0) << more.err;
   EXPECT_EQ(Json::parse(more.out)["epochs"], 3);
   EXPECT_EQ(Lines(ReadFile(out / "metrics.csv")), 4);
+}
+
+// Every file of a folder, by name, with what it holds.
+std::map<std::string, std::string> Contents(const std::string& folder) {
+  std::map<std::string, std::string> contents;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file()) contents[entry.path()] = ReadFile(entry.path());
+  }
+  return contents;
+}
+
+TEST(ResumeTest, LeavesAFinishedTrainingAlone) {
+  const TemporaryFolder out("train_finished");
+  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "2"})).status, 0);
+  WriteBytes(out / "report.html", "somebody's own");  // would be written anew
+  const auto before = Contents(out.path());
+  for (const Words& more : std::vector<Words>{{}, {"--epochs", "2"}, {"--epochs", "1"}}) {
+    Words options = {"--resume", "--out", out.path()};
+    options.insert(options.end(), more.begin(), more.end());
+    const Ended ended = Train(options);
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_EQ(ended.out, ReadFile(out / "result.json"));
+    EXPECT_EQ(ended.err,
+              out.path() + " is finished: 2 epochs are trained, its files are left as they are\n");
+    EXPECT_TRUE(Contents(out.path()) == before);
+  }
+}
+
+// One that went on for more epochs and was killed before it wrote its result.
+TEST(ResumeTest, TakesNoResultOfFewerEpochsForItsOwn) {
+  const TemporaryFolder out("train_stale_result");
+  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "1"})).status, 0);
+  const std::string first = ReadFile(out / "result.json");
+  ASSERT_EQ(Train({"--resume", "--out", out.path(), "--epochs", "2"}).status, 0);
+  WriteBytes(out / "result.json", first);
+  std::filesystem::remove(out / "model.onnx");
+  const Ended ended = Train({"--resume", "--out", out.path()});
+  ASSERT_EQ(ended.status, 0) << ended.err;
+  EXPECT_EQ(Json::parse(ReadFile(out / "result.json"))["epochs"], 2);
+  EXPECT_TRUE(std::filesystem::exists(out / "model.onnx"));
 }
 
 TEST(ResumeTest, SaysWhatKeepsItFromTheSameBits) {
