@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <opencv2/core/utils/logger.hpp>
@@ -22,6 +21,7 @@
 #include "training/command_line.h"
 #include "training/data/open.h"
 #include "training/evaluation.h"
+#include "training/read_net.h"
 #include "training/through_opencv.h"
 
 namespace csc {
@@ -51,9 +51,7 @@ int Evaluate(const CommandLine& line) {
   if (!line.engine.empty()) {
     Require(csc_set_engine(line.engine.c_str()) == 0, "{}", csc_last_error());
   }
-  Require(std::ifstream(line.model).good(), "{}: cannot be opened", line.model);
-  cv::dnn::Net net =
-      ThroughOpenCv(line.model, [&] { return cv::dnn::readNetFromONNX(line.model); });
+  cv::dnn::Net net = ReadNet(line.model);
 
   DataSet data = OpenDataSet(line.data, MakeThreadPool(threads).get());
   for (const std::string& note : data.notes) fmt::print(stderr, "note: {}\n", note);

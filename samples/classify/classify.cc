@@ -16,6 +16,7 @@
 #include "samples/common/pictures.h"
 #include "solvers/error.h"
 #include "training/command_line.h"
+#include "training/read_net.h"
 #include "training/through_opencv.h"
 
 namespace csc {
@@ -63,7 +64,7 @@ int Classify(const Options& options) {
           csc_last_error());
   const ModelInfo info = ReadModelInfo(options.model);
   ThroughOpenCv(options.model, [&] {
-    cv::dnn::Net net = cv::dnn::readNetFromONNX(options.model);
+    cv::dnn::Net net = ReadNet(options.model);
     for (size_t begin = 0; begin < options.images.size(); begin += kBatch) {
       const size_t end = std::min(begin + kBatch, options.images.size());
       // A model of open size takes the first picture's.
