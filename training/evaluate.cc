@@ -47,9 +47,8 @@ int Evaluate(const CommandLine& line) {
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
   const int threads = line.threads > 0 ? line.threads : NumAvailableCpus();
   cv::setNumThreads(threads);
-  Require(csc_register_layers() == 0, "{}", csc_last_error());
-  if (!line.engine.empty()) {
-    Require(csc_set_engine(line.engine.c_str()) == 0, "{}", csc_last_error());
+  if (csc_register_layers() != 0 || csc_set_engine(line.engine.c_str()) != 0) {
+    Fail("{}", csc_last_error());
   }
   cv::dnn::Net net = ReadNet(line.model);
 

@@ -60,8 +60,9 @@ void Print(const std::string& path, const ModelInfo& info, const std::vector<dou
 int Classify(const Options& options) {
   // What OpenCV has to say arrives as an exception as well.
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-  Require(csc_register_layers() == 0 && csc_set_engine(options.engine.c_str()) == 0, "{}",
-          csc_last_error());
+  if (csc_register_layers() != 0 || csc_set_engine(options.engine.c_str()) != 0) {
+    Fail("{}", csc_last_error());
+  }
   const ModelInfo info = ReadModelInfo(options.model);
   ThroughOpenCv(options.model, [&] {
     cv::dnn::Net net = ReadNet(options.model);

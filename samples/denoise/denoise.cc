@@ -60,8 +60,9 @@ void WritePicture(const std::string& path, const cv::Mat& picture) {
 
 int Denoise(const Options& options) {
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_ERROR);
-  Require(csc_register_layers() == 0 && csc_set_engine(options.engine.c_str()) == 0, "{}",
-          csc_last_error());
+  if (csc_register_layers() != 0 || csc_set_engine(options.engine.c_str()) != 0) {
+    Fail("{}", csc_last_error());
+  }
   RequireWritable(options.output);
   RequireWritable(options.noisy);
   const cv::Mat clean = ReadPicture(options.input);
