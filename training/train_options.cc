@@ -87,7 +87,9 @@ void AddTrainingOptions(CLI::App* app, TrainCommand* command) {
                   "hold out so many training images, evenly spaced; the models written are then "
                   "those of the epoch that is best on them, else those of the last")
       ->capture_default_str();
-  app->add_option("--seed", o.seed, "of filters, order and augmentation")->capture_default_str();
+  app->add_option("--seed", o.seed, "of filters, order and augmentation")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app->add_option("--limit-train", o.limit_train,
                   "use so many training images, evenly spaced [all]");
   app->add_option("--limit-test", o.limit_test, "use so many test images, evenly spaced [all]");
@@ -153,6 +155,7 @@ void AddOptions(int argc, const char* const* argv, CLI::App* app, TrainCommand* 
 }
 
 void CompleteOptions(const CLI::App& app, TrainCommand* command) {
+  Require(!command->out.empty(), "--out is empty: a folder expected");
   Require(command->threads >= 0, "{} threads: at least 0 expected", command->threads);
   Require(command->checkpoint_steps >= 0, "--checkpoint-steps is {}: at least 0 expected",
           command->checkpoint_steps);

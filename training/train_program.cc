@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -96,6 +99,21 @@ void ChooseHowToCompute(const TrainCommand& command, const CheckpointOrigin& ori
   choose("CSC_ARITHMETIC", command.arithmetic, origin.arithmetic);
   choose("CSC_MEMORY", command.memory, origin.memory);
   ChosenOptions();  // throws for values that mean nothing
+}
+
+// Asked before data are read, which can take minutes, rather than after. Makes nothing:
+// a training that fails before its first step leaves no folder.
+void RequireWritable(const std::string& out) {
+  namespace fs = std::filesystem;
+  fs::path folder = fs::absolute(out);
+  std::error_code unreachable;
+  while (!fs::exists(folder, unreachable) && folder != folder.root_path()) {
+    folder = folder.parent_path();
+  }
+  Require(fs::is_directory(folder, unreachable), "{}: {} is no folder", out, folder.string());
+  if (access(folder.c_str(), W_OK | X_OK) != 0) {
+    Fail("{}: cannot be written to: {}", folder.string(), std::strerror(errno));
+  }
 }
 
 Start FindStart(const CLI::App& app, const TrainCommand& command, Progress* progress) {
@@ -188,6 +206,7 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
     if (reports) fmt::print("{}", start.result);
     return 0;
   }
+  if (reports) RequireWritable(command->out);
   const Engine& engine = *start.engine;
   const std::unique_ptr<Executor> executor =
       MakeThreadPool(command->threads > 0 ? command->threads : NumAvailableCpus());

@@ -120,7 +120,9 @@ int main(int argc, char** argv) {
                  "--add-noise]");
   app.add_flag("--add-noise", options.add_noise,
                "the input is clean: add noise first, and print the PSNR before and after");
-  app.add_option("--seed", options.seed, "of the noise added")->capture_default_str();
+  app.add_option("--seed", options.seed, "of the noise added")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--noisy", options.noisy, "file for the picture with the noise added [none]");
   app.add_option("--strength", options.denoiser.strength,
                  "beta of the Lasso, in units of the noise")

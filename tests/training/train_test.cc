@@ -137,7 +137,11 @@ TEST(TrainTest, ErrorsAreOneLineAndAStatus) {
                          {{"--momentum", "1.5"}, "1.5"},
                          {{"--batch-size", "0"}, "0"},
                          {{"--limit-test", "-5"}, "-5"},
-                         {{"--out", folder / "file"}, "file"},
+                         {{"--out", folder / "file"}, "file is no folder"},
+                         {{"--out", ""}, "--out is empty"},
+                         {{"--seed", "-1"}, "--seed"},
+                         // Before the data are looked at.
+                         {{"--out", folder / "file/x", "--data", "folder:/no/such"}, "no folder"},
                          {{"--resume", "--out", folder / "damaged"}, "checkpoint.csc"}}) {
     SCOPED_TRACE(::testing::PrintToString(c.options));
     Words options = {"--out", out};
