@@ -2,6 +2,7 @@
 // that a user of the file will see, not the trainer's own.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -21,6 +22,7 @@
 #include "training/command_line.h"
 #include "training/data/open.h"
 #include "training/evaluation.h"
+#include "training/onnx/parse_onnx.h"
 #include "training/read_net.h"
 #include "training/through_opencv.h"
 
@@ -54,6 +56,13 @@ int Evaluate(const CommandLine& line) {
 
   DataSet data = OpenDataSet(line.data, MakeThreadPool(threads).get());
   for (const std::string& note : data.notes) fmt::print(stderr, "note: {}\n", note);
+  const std::vector<std::string> labels = ReadLabels(ParseOnnx(line.model));
+  if (!labels.empty() && labels.size() == data.classes.size() && labels != data.classes) {
+    fmt::print(
+        stderr,
+        "note: the model's classes are {}, those of {} are {}: they are compared by number\n",
+        fmt::join(labels, ", "), line.data, fmt::join(data.classes, ", "));
+  }
   Images& images = data.test;
   Limit(&images, line.limit_test);
   const Shape& shape = images.shape;

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "solvers/error.h"
 #include "training/onnx/parse_onnx.h"
@@ -21,36 +20,20 @@ std::vector<std::string> ReadLines(const std::string& path) {
   return lines;
 }
 
-std::vector<std::string> LabelsFromMetadata(const onnx::ModelProto& model) {
-  for (const auto& entry : model.metadata_props()) {
-    if (entry.key() != "labels") continue;
-    const auto json = nlohmann::json::parse(entry.value(), nullptr, /*allow_exceptions=*/false);
-    if (!json.is_array()) return {};
-    std::vector<std::string> labels;
-    for (const auto& label : json) {
-      if (!label.is_string()) return {};
-      labels.push_back(label.get<std::string>());
-    }
-    return labels;
-  }
-  return {};
-}
-
 }  // namespace
 
 ModelInfo ReadModelInfo(const std::string& path) {
   const onnx::ModelProto model = ParseOnnx(path);
   ModelInfo info;
+  const auto beside = std::filesystem::path(path).parent_path() / "labels.txt";
+  info.labels = ReadLines(beside.string());
   try {
     const Dims dims = ReadGraphInput(model.graph()).dims;
     info.input = {dims[1], dims[2], dims[3]};
+    if (info.labels.empty()) info.labels = ReadLabels(model);
   } catch (const Error& error) {
     Fail("{}: {}", path, error.what());
   }
-
-  const auto beside = std::filesystem::path(path).parent_path() / "labels.txt";
-  info.labels = ReadLines(beside.string());
-  if (info.labels.empty()) info.labels = LabelsFromMetadata(model);
   return info;
 }
 

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <set>
-#include <vector>
 
 #include "solvers/error.h"
 #include "solvers/network/operator.h"
@@ -81,6 +81,19 @@ GraphInput ReadGraphInput(const onnx::GraphProto& graph) {
   }
   result.dims[0] = 0;
   return result;
+}
+
+std::vector<std::string> ReadLabels(const onnx::ModelProto& model) {
+  for (const auto& entry : model.metadata_props()) {
+    if (entry.key() != "labels") continue;
+    const auto json = nlohmann::json::parse(entry.value(), nullptr, /*allow_exceptions=*/false);
+    const bool strings =
+        json.is_array() &&
+        std::all_of(json.begin(), json.end(), [](const auto& j) { return j.is_string(); });
+    Require(strings, "metadata labels: a JSON list of strings expected");
+    return json.get<std::vector<std::string>>();
+  }
+  return {};
 }
 
 bool IsStandard(const onnx::NodeProto& node) {

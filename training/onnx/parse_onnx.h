@@ -7,6 +7,7 @@
 #include <onnx/onnx-ml.pb.h>
 
 #include <string>
+#include <vector>
 
 #include "solvers/tensor.h"
 
@@ -24,6 +25,10 @@ struct GraphInput {
 // The only input that is no constant. Throws Error unless there is one, of float32 and
 // four axes.
 GraphInput ReadGraphInput(const onnx::GraphProto& graph);
+
+// The names of the classes, a JSON list of strings under "labels" in the model's metadata;
+// empty where there are none. Throws Error for anything else there.
+std::vector<std::string> ReadLabels(const onnx::ModelProto& model);
 
 // Whether a node is of ONNX's own domain.
 bool IsStandard(const onnx::NodeProto& node);

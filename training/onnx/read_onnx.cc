@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "solvers/error.h"
 #include "training/onnx/graph_builder.h"
@@ -240,22 +239,6 @@ class GraphReader {
   bool flat_ = false;    // it is seen as [N, C*H*W]
 };
 
-std::vector<std::string> ReadLabels(const onnx::ModelProto& model, int64_t channels) {
-  for (const auto& entry : model.metadata_props()) {
-    if (entry.key() != "labels") continue;
-    const auto json = nlohmann::json::parse(entry.value(), nullptr, /*allow_exceptions=*/false);
-    const bool strings =
-        json.is_array() &&
-        std::all_of(json.begin(), json.end(), [](const auto& j) { return j.is_string(); });
-    Require(strings, "metadata labels: a JSON list of strings expected");
-    Require(static_cast<int64_t>(json.size()) == channels,
-            "metadata labels: {} labels found, {} expected, one for each output channel",
-            json.size(), channels);
-    return json.get<std::vector<std::string>>();
-  }
-  return {};
-}
-
 }  // namespace
 
 OnnxModel ReadOnnx(const std::string& path) {
@@ -264,7 +247,10 @@ OnnxModel ReadOnnx(const std::string& path) {
     OnnxModel model = GraphReader(proto.graph()).Read();
     const Shape& input = model.input;
     const Dims out = OutputDims(model.network, {0, input.channels, input.height, input.width});
-    model.labels = ReadLabels(proto, out[1]);
+    model.labels = ReadLabels(proto);
+    Require(model.labels.empty() || static_cast<int64_t>(model.labels.size()) == out[1],
+            "metadata labels: {} labels found, {} expected, one for each output channel",
+            model.labels.size(), out[1]);
     return model;
   } catch (const Error& error) {
     Fail("{}: {}", path, error.what());
