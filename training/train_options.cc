@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -88,7 +89,7 @@ void AddTrainingOptions(CLI::App* app, TrainCommand* command) {
                   "those of the epoch that is best on them, else those of the last")
       ->capture_default_str();
   app->add_option("--seed", o.seed, "of filters, order and augmentation")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
       ->capture_default_str();
   app->add_option("--limit-train", o.limit_train,
                   "use so many training images, evenly spaced [all]");

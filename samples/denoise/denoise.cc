@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <fstream>
+#include <limits>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <optional>
@@ -121,7 +122,7 @@ int main(int argc, char** argv) {
   app.add_flag("--add-noise", options.add_noise,
                "the input is clean: add noise first, and print the PSNR before and after");
   app.add_option("--seed", options.seed, "of the noise added")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
       ->capture_default_str();
   app.add_option("--noisy", options.noisy, "file for the picture with the noise added [none]");
   app.add_option("--strength", options.denoiser.strength,

@@ -139,7 +139,7 @@ TEST(TrainTest, ErrorsAreOneLineAndAStatus) {
                          {{"--limit-test", "-5"}, "-5"},
                          {{"--out", folder / "file"}, "file is no folder"},
                          {{"--out", ""}, "--out is empty"},
-                         {{"--seed", "-1"}, "--seed"},
+                         {{"--seed", "-1"}, "--seed: Value -1 not in range 0 to"},
                          // Before the data are looked at.
                          {{"--out", folder / "file/x", "--data", "folder:/no/such"}, "no folder"},
                          {{"--resume", "--out", folder / "damaged"}, "checkpoint.csc"}}) {

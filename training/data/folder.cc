@@ -81,12 +81,13 @@ std::vector<File> ListSplit(const fs::path& folder, const std::vector<std::strin
         skipped->files.push_back(path);
       }
     }
-    for (const std::string& inner : Names(folder / name, true)) {
+    const std::vector<std::string> folders = Names(folder / name, true);
+    for (const std::string& inner : folders) {
       skipped->folders.push_back((folder / name / inner).string());
     }
     Require(files.size() > before,
-            "{}: holds no pictures (and {} other files): at least one expected",
-            (folder / name).string(), inside.size());
+            "{}: holds no pictures, {} other files and {} folders: at least one picture expected",
+            (folder / name).string(), inside.size(), folders.size());
   }
   Require(!files.empty(), "{}: holds no folders: one for each class of pictures expected",
           folder.string());
