@@ -177,6 +177,17 @@ TEST_F(EnginesTest, MoreVerboseSaysWhatComputesEachInstruction) {
   EXPECT_GT(maps, 0);
 }
 
+TEST_F(EnginesTest, VerboseSaysHowALassoIsSolved) {
+  setenv("CSC_VERBOSE", "1", 1);
+  LayerCase c = MinimalCase("Lasso");
+  cv::dnn::Net net = ReadNet(c);
+  testing::internal::CaptureStderr();
+  Forward(&net, Image(c.input, 502));
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_NE(text.find(": fista, step "), text.npos) << text;
+  EXPECT_NE(text.find("at most 20 iterations, tolerance 0.0001\n"), text.npos) << text;
+}
+
 TEST_F(EnginesTest, VerbosityThatMeansNothingIsRefused) {
   setenv("CSC_VERBOSE", "yes", 1);
   cv::dnn::Net net = ReadNet(case_);
