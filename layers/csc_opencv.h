@@ -26,7 +26,7 @@
 // Environment: CSC_ENGINE names the engine to use and CSC_ARITHMETIC how it may
 // multiply ("float32", the default; "direct", exact sums; "tf32" or "bf16" where
 // the engine has it); CSC_VERBOSE=1 prints one line on stderr for each layer
-// prepared, CSC_VERBOSE=2 also every instruction.
+// prepared, CSC_VERBOSE=2 also its instructions in the order in which they run.
 
 #ifndef CSC_LAYERS_CSC_OPENCV_H_
 #define CSC_LAYERS_CSC_OPENCV_H_

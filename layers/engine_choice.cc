@@ -29,7 +29,7 @@ State& TheState() {
   return *state;
 }
 
-// CSC_VERBOSE: 0 silent, 1 a line for each layer, 2 every instruction.
+// CSC_VERBOSE: 0 silent, 1 a line for each layer, 2 its instructions too.
 int Verbosity() {
   const char* value = std::getenv("CSC_VERBOSE");
   const std::string text = value == nullptr ? "" : value;
@@ -39,13 +39,16 @@ int Verbosity() {
   return text[0] - '0';
 }
 
-// "2 x jit:avx512_core, ref": what follows the last colon and space of each line, counted.
+// "2 x winograd 4x4, direct": what follows the last colon and space of each line that has
+// them, without the reason in brackets, counted.
 std::string Summary(const std::string& detail) {
   std::vector<std::pair<std::string, int>> counts;  // in order of appearance
   std::istringstream lines(detail);
   for (std::string line; std::getline(lines, line);) {
     const size_t colon = line.rfind(": ");
-    const std::string implementation = colon == std::string::npos ? line : line.substr(colon + 2);
+    if (colon == std::string::npos) continue;  // there was no choice
+    std::string implementation = line.substr(colon + 2);
+    implementation.resize(std::min(implementation.size(), implementation.find(" (")));
     const auto found = std::find_if(counts.begin(), counts.end(), [&](const auto& entry) {
       return entry.first == implementation;
     });
@@ -98,9 +101,10 @@ void Publish(const std::shared_ptr<PreparedLayer>& prepared) {
   }
   const int verbosity = Verbosity();
   if (verbosity < 1) return;
-  std::string text =
-      fmt::format("csc: layer \"{}\" ({}), input {}, engine {}: {}\n", prepared->layer,
-                  prepared->op, prepared->input, prepared->engine, Summary(prepared->detail));
+  std::string text = fmt::format("csc: layer \"{}\" ({}), input {}, engine {}", prepared->layer,
+                                 prepared->op, prepared->input, prepared->engine);
+  const std::string summary = Summary(prepared->detail);
+  text += summary.empty() ? "\n" : fmt::format(": {}\n", summary);
   if (verbosity > 1) {
     std::istringstream lines(prepared->detail);
     for (std::string line; std::getline(lines, line);) {

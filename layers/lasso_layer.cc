@@ -69,7 +69,7 @@ std::string LassoLayer::Prepare(const Engine& engine, const std::vector<Dims>& i
   const LassoOptions options = Options();
   solver_ = std::make_unique<LassoSolver>(engine, constants[0], constants[1], options,
                                           SampleShape(inputs[0]));
-  return fmt::format("{}, step {}, at most {} iterations, tolerance {}\n",
+  return fmt::format("all images: {}, step {:.4g}, at most {} iterations, tolerance {:.4g}\n",
                      spec_.String("algorithm"), solver_->step(), options.max_iterations,
                      options.tolerance);
 }

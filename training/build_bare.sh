@@ -66,7 +66,7 @@ without() {  # LIST FILE...: takes the files out of the array named LIST
   for file in "${list[@]}"; do [[ " ${*:2} " == *" $file "* ]] || kept+=("$file"); done
   list=("${kept[@]}")
 }
-without driver training/train_mpi.cc training/evaluate.cc training/data/folder.cc
+without driver training/{train_mpi,evaluate,read_net}.cc training/data/folder.cc
 without cuda solvers/engines/cuda/loader.cc
 
 # --- flags: those of .bazelrc and third_party/copts.bzl that change what is computed ---------------------------------

@@ -2,13 +2,13 @@
 // that a user of the file will see, not the trainer's own.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <opencv2/core/utils/logger.hpp>
@@ -22,6 +22,8 @@
 #include "training/command_line.h"
 #include "training/data/open.h"
 #include "training/evaluation.h"
+#include "training/onnx/parse_onnx.h"
+#include "training/read_net.h"
 #include "training/through_opencv.h"
 
 namespace csc {
@@ -47,16 +49,20 @@ int Evaluate(const CommandLine& line) {
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
   const int threads = line.threads > 0 ? line.threads : NumAvailableCpus();
   cv::setNumThreads(threads);
-  Require(csc_register_layers() == 0, "{}", csc_last_error());
-  if (!line.engine.empty()) {
-    Require(csc_set_engine(line.engine.c_str()) == 0, "{}", csc_last_error());
+  if (csc_register_layers() != 0 || csc_set_engine(line.engine.c_str()) != 0) {
+    Fail("{}", csc_last_error());
   }
-  Require(std::ifstream(line.model).good(), "{}: cannot be opened", line.model);
-  cv::dnn::Net net =
-      ThroughOpenCv(line.model, [&] { return cv::dnn::readNetFromONNX(line.model); });
+  cv::dnn::Net net = ReadNet(line.model);
 
   DataSet data = OpenDataSet(line.data, MakeThreadPool(threads).get());
   for (const std::string& note : data.notes) fmt::print(stderr, "note: {}\n", note);
+  const std::vector<std::string> labels = ReadLabels(ParseOnnx(line.model));
+  if (!labels.empty() && labels.size() == data.classes.size() && labels != data.classes) {
+    fmt::print(
+        stderr,
+        "note: the model's classes are {}, those of {} are {}: they are compared by number\n",
+        fmt::join(labels, ", "), line.data, fmt::join(data.classes, ", "));
+  }
   Images& images = data.test;
   Limit(&images, line.limit_test);
   const Shape& shape = images.shape;

@@ -79,8 +79,9 @@ void WriteFile(const std::string& path, const std::string& bytes) {
       file.Write(bytes);
       file.Sync();
     }
-    Require(std::rename(temporary.c_str(), path.c_str()) == 0, "{}: cannot be replaced: {}", path,
-            std::strerror(errno));
+    if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+      Fail("{}: cannot be replaced: {}", path, std::strerror(errno));
+    }
   } catch (const Error&) {
     unlink(temporary.c_str());  // half a file helps nobody, least of all on a full disk
     throw;

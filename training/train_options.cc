@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -24,8 +25,6 @@ constexpr char kFooter[] =
     "OUT/labels.txt and OUT/result.json, and prints the last as one line. Ctrl-C saves a "
     "checkpoint; "
     "--resume continues from it, to the same bits.\n\n"
-    "The environment variables CSC_ARITHMETIC (float32, direct, tf32, bf16) and CSC_MEMORY (fast, "
-    "small) say how engines compute; to resume to the same bits, set them as before.\n\n"
     "Example: train --model msd_csc --depth 12 --width 32 --unfolding 2 \\\n"
     "    --data folder:cifar10 --augment --epochs 150 --batch-size 128 --learning-rate 0.05 \\\n"
     "    --lr-milestones 75,115 --out cifar10-model";
@@ -89,7 +88,9 @@ void AddTrainingOptions(CLI::App* app, TrainCommand* command) {
                   "hold out so many training images, evenly spaced; the models written are then "
                   "those of the epoch that is best on them, else those of the last")
       ->capture_default_str();
-  app->add_option("--seed", o.seed, "of filters, order and augmentation")->capture_default_str();
+  app->add_option("--seed", o.seed, "of filters, order and augmentation")
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
+      ->capture_default_str();
   app->add_option("--limit-train", o.limit_train,
                   "use so many training images, evenly spaced [all]");
   app->add_option("--limit-test", o.limit_test, "use so many test images, evenly spaced [all]");
@@ -102,6 +103,12 @@ void AddRunOptions(CLI::App* app, TrainCommand* command) {
   }
   app->add_option("--engine", command->engine,
                   fmt::format("{} [$CSC_ENGINE, else the first]", fmt::join(engines, ", ")));
+  app->add_option("--arithmetic", command->arithmetic,
+                  "what engines may do: float32 (any algorithm), direct (sums as written), tf32, "
+                  "bf16 [$CSC_ARITHMETIC, else float32; to resume: the checkpoint's]");
+  app->add_option("--memory", command->memory,
+                  "fast, or small: less for batch normalisation, but more time [$CSC_MEMORY, else "
+                  "fast; to resume: the checkpoint's]");
   app->add_option("--threads", command->threads,
                   fmt::format("0 for all processors, {} here", NumAvailableCpus()))
       ->capture_default_str();
@@ -149,6 +156,7 @@ void AddOptions(int argc, const char* const* argv, CLI::App* app, TrainCommand* 
 }
 
 void CompleteOptions(const CLI::App& app, TrainCommand* command) {
+  Require(!command->out.empty(), "--out is empty: a folder expected");
   Require(command->threads >= 0, "{} threads: at least 0 expected", command->threads);
   Require(command->checkpoint_steps >= 0, "--checkpoint-steps is {}: at least 0 expected",
           command->checkpoint_steps);

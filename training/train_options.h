@@ -16,6 +16,8 @@ struct TrainCommand {
   std::string preset;
   std::string milestones;  // "75,115" or "none"
   std::string engine;
+  std::string arithmetic;
+  std::string memory;
   int threads = 0;
   std::string out = "trained";
   int64_t checkpoint_steps = 100;

@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -65,7 +68,53 @@ struct Start {
   TrainingOptions options;
   const Engine* engine = nullptr;
   std::optional<Checkpoint> checkpoint;
+  std::string result;  // of a checkpoint whose training was over; else empty
 };
+
+std::string ResultPath(const TrainCommand& command) { return command.out + "/result.json"; }
+
+// The last file that a training writes, if it is there. One of fewer epochs does not
+// count: the training went on since, and ended before it could write its own.
+std::string FinishedResult(const TrainCommand& command, int64_t epochs) {
+  if (!std::filesystem::exists(ResultPath(command))) return "";
+  const std::string text = ReadFile(ResultPath(command));
+  const Json result = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const bool current =
+      result.is_object() && result.contains("epochs") && result["epochs"] == epochs;
+  return current ? text : "";
+}
+
+bool IsSet(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != 0;
+}
+
+// Everything in a training asks the environment how engines may compute (ChosenOptions),
+// so a flag, or what the checkpoint was made with where nobody says otherwise, goes there.
+void ChooseHowToCompute(const TrainCommand& command, const CheckpointOrigin& origin) {
+  const auto choose = [](const char* variable, const std::string& flag, const std::string& before) {
+    const std::string& value = !flag.empty() || IsSet(variable) ? flag : before;
+    if (!value.empty()) setenv(variable, value.c_str(), /*overwrite=*/1);
+  };
+  choose("CSC_ARITHMETIC", command.arithmetic, origin.arithmetic);
+  choose("CSC_MEMORY", command.memory, origin.memory);
+  ChosenOptions();  // throws for values that mean nothing
+}
+
+// Asked before data are read, which can take minutes, rather than after. Makes nothing:
+// a training that fails before its first step leaves no folder.
+void RequireWritable(const std::string& out) {
+  namespace fs = std::filesystem;
+  fs::path folder = fs::absolute(out);
+  std::error_code unreachable;
+  while (!fs::exists(folder, unreachable) && folder != folder.root_path()) {
+    folder = folder.parent_path();
+  }
+  Require(fs::is_directory(folder, unreachable), "{}: {} is no folder", out, folder.string());
+  if (access(folder.c_str(), W_OK | X_OK) != 0) {
+    Fail("{}: cannot be written to: {}", folder.string(), std::strerror(errno));
+  }
+}
 
 Start FindStart(const CLI::App& app, const TrainCommand& command, Progress* progress) {
   Start start;
@@ -78,14 +127,22 @@ Start FindStart(const CLI::App& app, const TrainCommand& command, Progress* prog
   if (!command.resume) {
     start.options = ResolveOptions(command.training);
     start.engine = &FindEngine(command.engine);
+    ChooseHowToCompute(command, {});
     return start;
   }
   start.checkpoint = ReadCheckpoint(path);
   const CheckpointOrigin origin = OriginOf(*start.checkpoint);
   start.options = Reconcile(app, command, origin.options);
-  const char* variable = std::getenv("CSC_ENGINE");
-  const bool chosen = !command.engine.empty() || (variable != nullptr && *variable != 0);
+  const bool chosen = !command.engine.empty() || IsSet("CSC_ENGINE");
   start.engine = &FindEngine(chosen ? command.engine : origin.engine);
+  if (origin.epochs >= start.options.epochs) start.result = FinishedResult(command, origin.epochs);
+  if (!start.result.empty()) {
+    progress->Note(
+        fmt::format("{} is finished: {} epochs are trained, its files are left as they are",
+                    command.out, origin.epochs));
+    return start;
+  }
+  ChooseHowToCompute(command, origin);
   const std::string computed_by = ComputedBy(*start.engine);
   if (!origin.computed_by.empty() && computed_by != origin.computed_by) {
     progress->Note(fmt::format("note: begun by {}; continued by {}: not to the same bits",
@@ -145,6 +202,11 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   CompleteOptions(app, command);
   Progress progress(/*silent=*/!reports);
   const Start start = FindStart(app, *command, &progress);
+  if (!start.result.empty()) {
+    if (reports) fmt::print("{}", start.result);
+    return 0;
+  }
+  if (reports) RequireWritable(command->out);
   const Engine& engine = *start.engine;
   const std::unique_ptr<Executor> executor =
       MakeThreadPool(command->threads > 0 ? command->threads : NumAvailableCpus());
@@ -162,7 +224,6 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   Require(std::filesystem::is_directory(command->out), "{}: cannot be made into a folder: {}",
           command->out, error.message());
   CatchInterrupts();
-  const bool finished = trainer.Finished();
   const Clock::time_point begin = Clock::now();
   const bool done = RunTraining(
       {command->out, command->checkpoint_steps, [] { return interrupted != 0; }, command->text},
@@ -179,15 +240,9 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   if (start.options.model.normalisation == "none") warn("after training");
   if (!reports) return 0;
   WriteModels(command->out, trainer, data);
-  const std::string result_path = command->out + "/result.json";
-  if (finished && std::filesystem::exists(result_path)) {
-    progress.Note(fmt::format("{} had finished already; its result is kept", command->out));
-    fmt::print("{}", ReadFile(result_path));
-    return 0;
-  }
   const Json result =
       ResultOf(*command, trainer, engine.name(), progress.ImagesPerSecond(), seconds);
-  WriteFile(result_path, result.dump() + "\n");
+  WriteFile(ResultPath(*command), result.dump() + "\n");
   fmt::print("{}\n", result.dump());
   return 0;
 }

@@ -160,7 +160,10 @@ std::string ComputedBy(const Engine& engine);
 // The options a checkpoint was made with, and what it ran on.
 struct CheckpointOrigin {
   TrainingOptions options;
+  int64_t epochs = 0;  // done
   std::string engine;
+  std::string arithmetic;
+  std::string memory;
   std::string computed_by;
 };
 CheckpointOrigin OriginOf(const Checkpoint& checkpoint);

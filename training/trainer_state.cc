@@ -51,6 +51,8 @@ Checkpoint Trainer::Save() {
   }
   const Json description = {{"options", ToJson(options_)},
                             {"engine", engine_.name()},
+                            {"arithmetic", Name(ChosenOptions().arithmetic)},
+                            {"memory", Name(ChosenOptions().memory)},
                             {"computed_by", ComputedBy(engine_)},
                             {"data", fingerprint_},
                             {"model", ModelDescription()},
@@ -118,12 +120,21 @@ std::string ComputedBy(const Engine& engine) {
 
 CheckpointOrigin OriginOf(const Checkpoint& checkpoint) {
   const Json json = ParseDescription(checkpoint);
-  Require(json.contains("options") && json.contains("engine") && json["engine"].is_string() &&
-              (!json.contains("computed_by") || json["computed_by"].is_string()),
+  const auto is_text = [&](const char* name) {
+    return !json.contains(name) || json[name].is_string();
+  };
+  Require(json.contains("options") && json.contains("engine") && is_text("engine") &&
+              is_text("computed_by") && is_text("arithmetic") && is_text("memory"),
           "the checkpoint does not say what made it");
+  Require(json.contains("epoch") && json["epoch"].is_number_integer(),
+          "the checkpoint does not say how many epochs are done");
   TrainingOptions options;
   ApplyJson(json["options"], &options);
-  return {ResolveOptions(options), json["engine"].get<std::string>(),
+  return {ResolveOptions(options),
+          json["epoch"].get<int64_t>(),
+          json["engine"].get<std::string>(),
+          json.value("arithmetic", std::string()),
+          json.value("memory", std::string()),
           json.value("computed_by", std::string())};
 }
 

@@ -98,8 +98,9 @@ class OpenCvInference {
 
 // The plugin's layers run on this engine with this arithmetic from now on.
 void DirectPlugin(const Engine& engine, Arithmetic arithmetic, int threads) {
-  Require(csc_register_layers() == 0 && csc_set_engine(engine.name().c_str()) == 0, "{}",
-          csc_last_error());
+  if (csc_register_layers() != 0 || csc_set_engine(engine.name().c_str()) != 0) {
+    Fail("{}", csc_last_error());
+  }
   setenv("CSC_ARITHMETIC", Name(arithmetic), /*overwrite=*/1);
   cv::setNumThreads(threads);
 }

@@ -45,8 +45,9 @@ Subprocess::Subprocess(const std::vector<std::string>& command,
   // Whoever else is started must not inherit our ends: the child would never see
   // its stdin close.
   int in[2], out[2];
-  Require(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0, "no pipe: {}",
-          std::strerror(errno));
+  if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) {
+    Fail("no pipe: {}", std::strerror(errno));
+  }
   signal(SIGPIPE, SIG_IGN);  // a child that has gone is an Error, not our end
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);

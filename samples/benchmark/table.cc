@@ -81,6 +81,15 @@ std::string TimesTable(const Report& report, const Result& first) {
          rows;
 }
 
+// The columns in two lines; README.md says more.
+constexpr char kLegend[] =
+    "\nms/image, best: median and minimum over the runs of a call's time, by its batch. GFLOP/s: "
+    "of "
+    "the direct form, whatever is computed. of peak, then: of the best rate measured, of that in "
+    "those seconds.\n"
+    "rival: how many times as long the best other program takes. MB used, fixed: memory for this "
+    "batch, before any; /thread, /image: what each further one adds.\n";
+
 std::string NeighboursText(const NeighbourResult& r) {
   const double idle = 1e3 * r.idle.median_seconds;
   const double busy = 1e3 * r.busy.median_seconds;
@@ -114,6 +123,7 @@ std::string TablesText(const Report& report) {
                                     [&](const Result& earlier) { return earlier.SameWork(*r); });
     if (first) text += "\n" + WorkTable(report, *r) + TimesTable(report, *r);
   }
+  if (!results.empty()) text += kLegend;
   if (!report.neighbours.empty()) text += "\n";
   for (const NeighbourResult& r : report.neighbours) text += NeighboursText(r);
   return text;

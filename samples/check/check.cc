@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <random>
@@ -156,7 +157,9 @@ int Main(int argc, char** argv) {
   app.add_option("--batch", options.batch, "Number of random images")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  app.add_option("--seed", options.seed, "Of the random images")->capture_default_str();
+  app.add_option("--seed", options.seed, "Of the random images")
+      ->check(CLI::Range(int64_t{0}, int64_t{std::numeric_limits<uint32_t>::max()}))
+      ->capture_default_str();
   app.add_option("--tolerance", options.tolerance, "Share of the largest magnitude")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -169,7 +172,9 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kTrouble;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    fmt::print(stderr, "check: {} (--help lists the options)\n", error.what());
+    return kTrouble;
   }
   if (engines) {
     PrintEngines();

@@ -16,6 +16,7 @@
 #include "samples/common/pictures.h"
 #include "solvers/error.h"
 #include "training/command_line.h"
+#include "training/read_net.h"
 #include "training/through_opencv.h"
 
 namespace csc {
@@ -59,11 +60,12 @@ void Print(const std::string& path, const ModelInfo& info, const std::vector<dou
 int Classify(const Options& options) {
   // What OpenCV has to say arrives as an exception as well.
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-  Require(csc_register_layers() == 0 && csc_set_engine(options.engine.c_str()) == 0, "{}",
-          csc_last_error());
+  if (csc_register_layers() != 0 || csc_set_engine(options.engine.c_str()) != 0) {
+    Fail("{}", csc_last_error());
+  }
   const ModelInfo info = ReadModelInfo(options.model);
   ThroughOpenCv(options.model, [&] {
-    cv::dnn::Net net = cv::dnn::readNetFromONNX(options.model);
+    cv::dnn::Net net = ReadNet(options.model);
     for (size_t begin = 0; begin < options.images.size(); begin += kBatch) {
       const size_t end = std::min(begin + kBatch, options.images.size());
       // A model of open size takes the first picture's.

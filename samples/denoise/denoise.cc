@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <fstream>
+#include <limits>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <optional>
@@ -60,8 +61,9 @@ void WritePicture(const std::string& path, const cv::Mat& picture) {
 
 int Denoise(const Options& options) {
   cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_ERROR);
-  Require(csc_register_layers() == 0 && csc_set_engine(options.engine.c_str()) == 0, "{}",
-          csc_last_error());
+  if (csc_register_layers() != 0 || csc_set_engine(options.engine.c_str()) != 0) {
+    Fail("{}", csc_last_error());
+  }
   RequireWritable(options.output);
   RequireWritable(options.noisy);
   const cv::Mat clean = ReadPicture(options.input);
@@ -119,7 +121,9 @@ int main(int argc, char** argv) {
                  "--add-noise]");
   app.add_flag("--add-noise", options.add_noise,
                "the input is clean: add noise first, and print the PSNR before and after");
-  app.add_option("--seed", options.seed, "of the noise added")->capture_default_str();
+  app.add_option("--seed", options.seed, "of the noise added")
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
+      ->capture_default_str();
   app.add_option("--noisy", options.noisy, "file for the picture with the noise added [none]");
   app.add_option("--strength", options.denoiser.strength,
                  "beta of the Lasso, in units of the noise")

@@ -4,24 +4,22 @@
     classify.py PLUGIN MODEL WIDTHxHEIGHTxCHANNELS PICTURE...
 
 PLUGIN is bazel-bin/layers/libcsc_opencv.so; X.labels.txt for a MODEL X.onnx, or else labels.txt, is read from beside it.
-Needs Debian's python3-opencv: wheels from PyPI are linked statically and cannot take a plugin (they run
-model_portable.onnx without one).
+Needs Debian's python3-opencv: wheels from PyPI are linked statically and cannot take a plugin. They run model_portable.onnx,
+with - for PLUGIN.
 """
-import ctypes, os, sys
+import sys
 import cv2, numpy
+from csc_pipeline import load_plugin, parse_size, read_labels, read_picture
 
 if len(sys.argv) < 5:
     sys.exit(__doc__)
 plugin, model, size, *pictures = sys.argv[1:]
-width, height, channels = map(int, size.split("x"))
-own = os.path.splitext(model)[0] + ".labels.txt"  # several models may share a folder
-labels_path = own if os.path.exists(own) else os.path.join(os.path.dirname(model), "labels.txt")
-labels = open(labels_path).read().split("\n")
-ctypes.CDLL(os.path.realpath(plugin))  # registers the csc layers, so before the model is read
+width, height, channels = parse_size(size)
+labels = read_labels(model)
+load_plugin(plugin)  # before the model is read
 net = cv2.dnn.readNetFromONNX(model)
 for picture in pictures:
-    image = cv2.imread(picture, cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE)
-    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # as training does
+    image = read_picture(picture, width, height, channels)
     net.setInput(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=channels == 3))
     logits = net.forward().ravel()
     probabilities = numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()

@@ -7,21 +7,20 @@ DIR/CLASS/* are pictures, classes in the order of their names. For each of CSC_A
 (where the processor has it) prints the accuracy, how many first answers differ from those of direct sums, and the largest
 difference of a logit. Each runs in a process of its own. Needs Debian's python3-opencv.
 """
-import ctypes, glob, os, subprocess, sys, tempfile
+import glob, os, subprocess, sys, tempfile
 import numpy
 
 
 def logits(plugin, model, size, files):
     import cv2
+    from csc_pipeline import load_plugin, parse_size, read_picture
 
-    width, height, channels = map(int, size.split("x"))
-    flag = cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE
-    ctypes.CDLL(os.path.realpath(plugin))
+    width, height, channels = parse_size(size)
+    load_plugin(plugin)
     net = cv2.dnn.readNetFromONNX(model)
     rows = []
     for first in range(0, len(files), 100):
-        images = [cv2.resize(cv2.imread(file, flag), (width, height), interpolation=cv2.INTER_AREA)
-                  for file in files[first:first + 100]]
+        images = [read_picture(file, width, height, channels) for file in files[first:first + 100]]
         net.setInput(cv2.dnn.blobFromImages(images, 1 / 255, swapRB=channels == 3))
         rows.append(net.forward().reshape(len(images), -1))
     return numpy.concatenate(rows)

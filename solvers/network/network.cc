@@ -180,8 +180,11 @@ std::vector<bool> ZeroSteps(const Network& network) {
 
 Program BuildProgram(const Network& network, const Shape& input) {
   Program program;
-  for (size_t i = 0; i < network.parameters.size(); ++i) {
-    program.AddParameter(fmt::format("p{}", i), network.parameters[i].dims);
+  for (size_t i = 0; i < network.layers.size(); ++i) {
+    for (const std::string& name : ParameterNames(network.layers[i])) {
+      const size_t next = program.parameters().size();
+      program.AddParameter(fmt::format("layer{}.{}", i, name), network.parameters.at(next).dims);
+    }
   }
   ValueId value = program.AddInput(input);
   ForEachLayer(network.layers, [&](const LayerSpec& layer, size_t first) {

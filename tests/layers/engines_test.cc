@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 #include <opencv2/dnn/layer.hpp>
+#include <sstream>
+#include <string>
 #include <thread>
 
 #include "layers/csc_opencv.h"
@@ -151,6 +153,39 @@ TEST_F(EnginesTest, VerboseSaysOnceWhatWasPrepared) {
   testing::internal::CaptureStderr();
   Forward(&quiet, input_);
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST_F(EnginesTest, MoreVerboseSaysWhatComputesEachInstruction) {
+  setenv("CSC_VERBOSE", "2", 1);
+  ASSERT_EQ(csc_set_engine("onednn"), 0) << csc_last_error();
+  LayerCase c = MinimalCase("MsdCsc");
+  cv::dnn::Net net = ReadNet(c);
+  testing::internal::CaptureStderr();
+  Forward(&net, Image(c.input, 501));
+  std::istringstream lines(testing::internal::GetCapturedStderr());
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line.rfind("csc: layer \"node\" (MsdCsc)", 0), 0u) << line;
+  EXPECT_EQ(line.find('%'), line.npos) << line;  // reasons are for the lines below
+  int maps = 0;
+  while (std::getline(lines, line)) {
+    EXPECT_EQ(line.rfind("csc:  ", 0), 0u) << line;
+    if (line.find("analysis F 3x3") == line.npos) continue;
+    ++maps;
+    EXPECT_NE(line.find(")", line.find(": ")), line.npos) << line;
+  }
+  EXPECT_GT(maps, 0);
+}
+
+TEST_F(EnginesTest, VerboseSaysHowALassoIsSolved) {
+  setenv("CSC_VERBOSE", "1", 1);
+  LayerCase c = MinimalCase("Lasso");
+  cv::dnn::Net net = ReadNet(c);
+  testing::internal::CaptureStderr();
+  Forward(&net, Image(c.input, 502));
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_NE(text.find(": fista, step "), text.npos) << text;
+  EXPECT_NE(text.find("at most 20 iterations, tolerance 0.0001\n"), text.npos) << text;
 }
 
 TEST_F(EnginesTest, VerbosityThatMeansNothingIsRefused) {

@@ -10,6 +10,10 @@ accuracy() { /usr/bin/python3 -c 'import json, sys; print("%.4f" % json.load(sys
 "$train" --data digits --epochs 8 --unfolding 2 --out model 2> train.log || { cat train.log; exit 1; }
 "$digits" digits
 cpp=$("$evaluate" model/model.onnx --data folder:digits 2> /dev/null | tail -n 1 | accuracy)
+cp -r digits renamed
+for split in train test; do mv "renamed/$split/3" "renamed/$split/three"; done  # sorted last, so that others move up
+"$evaluate" model/model.onnx --data folder:renamed > /dev/null 2> error
+grep -q "^note: the model's classes are 0, 1, 2, 3,.* those of folder:renamed are 0, 1, 2, 4" error || fail "other classes pass unnoticed"
 python=$(/usr/bin/python3 "$evaluate_py" "$plugin" model/model.onnx 8x8x1 digits/test 2> /dev/null | accuracy)
 echo "accuracy $cpp in C++, $python in Python"
 [ "$cpp" = "$python" ] || fail "the accuracies differ"

@@ -20,6 +20,11 @@ expect "$digits" digits
 for label in airplane automobile bird cat deer dog frog horse ship truck; do
   grep -q "$label" answer || { cat answer; fail "$label is not among the answers"; }
 done
+# What the plugin says of an engine reaches the user.
+for command in "$evaluate $digits" "$classify $cifar10 $picture"; do
+  if $command --engine abacus > /dev/null 2> error; then fail "engine abacus was accepted"; fi
+  grep -q '^[a-z]*: engine "abacus" is unknown: one of ' error || { cat error; fail "no reason is given"; }
+done
 # The same answer from Python, with the names of the classes. (realpath has left the runfiles; both files side by side again.)
 cp "$cifar10" "$labels" .
 if /usr/bin/python3 -c 'import cv2' 2>/dev/null; then

@@ -39,5 +39,13 @@ TEST(FileTest, NamesWhatCannotBeRead) {
   CSC_EXPECT_ERROR(ReadFile(folder.path()), folder.path(), "is a folder");
 }
 
+TEST(FileTest, NamesWhatCannotBeReplaced) {
+  const TemporaryFolder folder("file_replaced");
+  std::filesystem::create_directories(folder / "file");
+  CSC_EXPECT_ERROR(WriteFile(folder / "file", "bytes"), "/file: cannot be replaced",
+                   "Is a directory");
+  EXPECT_FALSE(std::filesystem::exists(folder / "file.tmp"));
+}
+
 }  // namespace
 }  // namespace csc::test

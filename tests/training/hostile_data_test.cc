@@ -86,8 +86,10 @@ TEST(HostileDataTest, ATrainingGoesOnWithItsOwnImagesOnly) {
   const std::string checkpoint = ReadFile(out / "checkpoint.csc");
   const std::string path = folder / "test_batch.bin";
   const std::string good = ReadFile(path);
+  const std::vector<std::string> go_on = {"training/train", "--resume", "--epochs=3",
+                                          "--out=" + out.path()};
   const auto expect_refused = [&](const std::string& part) {
-    const Ended ended = RunCommand({"training/train", "--resume", "--out=" + out.path()});
+    const Ended ended = RunCommand(go_on);
     EXPECT_EQ(ended.status, 1);
     EXPECT_NE(ended.err.find(part), std::string::npos) << ended.err;
     EXPECT_TRUE(ReadFile(out / "checkpoint.csc") == checkpoint);
@@ -99,7 +101,7 @@ TEST(HostileDataTest, ATrainingGoesOnWithItsOwnImagesOnly) {
   fs::remove(path);
   expect_refused(path);
   WriteBytes(path, good);
-  EXPECT_EQ(RunCommand({"training/train", "--resume", "--out=" + out.path()}).status, 0);
+  EXPECT_EQ(RunCommand(go_on).status, 0);
 }
 
 std::string Picture(const std::string& extension) {

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -44,11 +45,12 @@ TEST(TrainTest, HelpShowsDefaultsAndAnExample) {
   EXPECT_EQ(help.status, 0);
   EXPECT_EQ(help.err, "");
   for (const char* part :
-       {"--model",         "=msd_csc",        "--data",          "=digits",    "--epochs",
-        "--batch-size",    "--learning-rate", "--lr-milestones", "--momentum", "=0.9",
-        "--nesterov",      "--weight-decay",  "--augment",       "--seed",     "--limit-train",
-        "--limit-test",    "--engine",        "--threads",       "--out",      "--resume",
-        "--normalisation", "--unfolding",     "--algorithm",     "Example:"}) {
+       {"--model",         "=msd_csc",        "--data",          "=digits",      "--epochs",
+        "--batch-size",    "--learning-rate", "--lr-milestones", "--momentum",   "=0.9",
+        "--nesterov",      "--weight-decay",  "--augment",       "--seed",       "--limit-train",
+        "--limit-test",    "--engine",        "--threads",       "--out",        "--resume",
+        "--normalisation", "--unfolding",     "--algorithm",     "--arithmetic", "--memory",
+        "Example:"}) {
     EXPECT_NE(help.out.find(part), std::string::npos) << part;
   }
 }
@@ -125,6 +127,8 @@ TEST(TrainTest, ErrorsAreOneLineAndAStatus) {
                          {{"--frobnicate"}, "--frobnicate"},
                          {{"stray"}, "stray"},
                          {{"--engine", "abacus"}, "abacus"},
+                         {{"--arithmetic", "slow"}, "direct, float32, tf32, bf16"},
+                         {{"--memory", "none"}, "fast, small"},
                          {{"--data", "folder:/no/such"}, "/no/such/train"},
                          {{"--data", "mnist"}, "mnist"},
                          {{"--lr-milestones", "5,4"}, "4"},
@@ -133,7 +137,11 @@ TEST(TrainTest, ErrorsAreOneLineAndAStatus) {
                          {{"--momentum", "1.5"}, "1.5"},
                          {{"--batch-size", "0"}, "0"},
                          {{"--limit-test", "-5"}, "-5"},
-                         {{"--out", folder / "file"}, "file"},
+                         {{"--out", folder / "file"}, "file is no folder"},
+                         {{"--out", ""}, "--out is empty"},
+                         {{"--seed", "-1"}, "--seed: Value -1 not in range 0 to"},
+                         // Before the data are looked at.
+                         {{"--out", folder / "file/x", "--data", "folder:/no/such"}, "no folder"},
                          {{"--resume", "--out", folder / "damaged"}, "checkpoint.csc"}}) {
     SCOPED_TRACE(::testing::PrintToString(c.options));
     Words options = {"--out", out};
@@ -257,6 +265,46 @@ TEST(ResumeTest, RefusesOptionsThatDisagreeAndTakesMoreEpochs) {
   EXPECT_EQ(Lines(ReadFile(out / "metrics.csv")), 4);
 }
 
+// Every file of a folder, by name, with what it holds.
+std::map<std::string, std::string> Contents(const std::string& folder) {
+  std::map<std::string, std::string> contents;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file()) contents[entry.path()] = ReadFile(entry.path());
+  }
+  return contents;
+}
+
+TEST(ResumeTest, LeavesAFinishedTrainingAlone) {
+  const TemporaryFolder out("train_finished");
+  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "2"})).status, 0);
+  WriteBytes(out / "report.html", "somebody's own");  // would be written anew
+  const auto before = Contents(out.path());
+  for (const Words& more : std::vector<Words>{{}, {"--epochs", "2"}, {"--epochs", "1"}}) {
+    Words options = {"--resume", "--out", out.path()};
+    options.insert(options.end(), more.begin(), more.end());
+    const Ended ended = Train(options);
+    EXPECT_EQ(ended.status, 0);
+    EXPECT_EQ(ended.out, ReadFile(out / "result.json"));
+    EXPECT_EQ(ended.err,
+              out.path() + " is finished: 2 epochs are trained, its files are left as they are\n");
+    EXPECT_TRUE(Contents(out.path()) == before);
+  }
+}
+
+// One that went on for more epochs and was killed before it wrote its result.
+TEST(ResumeTest, TakesNoResultOfFewerEpochsForItsOwn) {
+  const TemporaryFolder out("train_stale_result");
+  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "1"})).status, 0);
+  const std::string first = ReadFile(out / "result.json");
+  ASSERT_EQ(Train({"--resume", "--out", out.path(), "--epochs", "2"}).status, 0);
+  WriteBytes(out / "result.json", first);
+  std::filesystem::remove(out / "model.onnx");
+  const Ended ended = Train({"--resume", "--out", out.path()});
+  ASSERT_EQ(ended.status, 0) << ended.err;
+  EXPECT_EQ(Json::parse(ReadFile(out / "result.json"))["epochs"], 2);
+  EXPECT_TRUE(std::filesystem::exists(out / "model.onnx"));
+}
+
 TEST(ResumeTest, SaysWhatKeepsItFromTheSameBits) {
   const TemporaryFolder out("train_other_bits");
   ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "4"})).status, 0);
@@ -270,6 +318,59 @@ TEST(ResumeTest, SaysWhatKeepsItFromTheSameBits) {
                            "still drops before epochs 2, 3, as was planned for 4"}) {
     EXPECT_NE(other.err.find(part), std::string::npos) << other.err;
   }
+}
+
+// What result.json says of how a training was computed.
+std::string HowComputed(const std::string& json) {
+  const Json result = Json::parse(json);
+  return result["arithmetic"].get<std::string>() + " " + result["memory"].get<std::string>();
+}
+
+TEST(TrainTest, FlagsOfArithmeticAndMemoryWinOverTheEnvironment) {
+  const TemporaryFolder folder("train_arithmetic");
+  const auto train = [&](const std::string& name, const Words& more) {
+    Words options = Tiny(folder / name, {"--epochs", "1", "--engine", "onednn"});
+    options.insert(options.end(), more.begin(), more.end());
+    const Ended ended = Train(options);
+    EXPECT_EQ(ended.status, 0) << ended.err;
+    EXPECT_NE(ReadFile(folder / name + "/report.html").find("arithmetic"), std::string::npos);
+    return HowComputed(ended.out);
+  };
+  EXPECT_EQ(train("neither", {}), "float32 fast");
+  EXPECT_EQ(train("flags", {"--arithmetic", "direct", "--memory", "small"}), "direct small");
+  setenv("CSC_ARITHMETIC", "direct", 1);
+  setenv("CSC_MEMORY", "small", 1);
+  EXPECT_EQ(train("environment", {}), "direct small");
+  EXPECT_EQ(train("both", {"--arithmetic", "float32", "--memory", "fast"}), "float32 fast");
+  unsetenv("CSC_ARITHMETIC");
+  unsetenv("CSC_MEMORY");
+  // Not only the words.
+  EXPECT_TRUE(ReadFile(folder / "flags/model.onnx") == ReadFile(folder / "environment/model.onnx"));
+  EXPECT_TRUE(ReadFile(folder / "neither/model.onnx") == ReadFile(folder / "both/model.onnx"));
+  EXPECT_FALSE(ReadFile(folder / "flags/model.onnx") == ReadFile(folder / "both/model.onnx"));
+}
+
+TEST(ResumeTest, ComputesAsBeforeWhereNobodySaysOtherwise) {
+  const TemporaryFolder out("train_as_before");
+  ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "1", "--engine", "onednn", "--arithmetic", "direct",
+                                    "--memory", "small"}))
+                .status,
+            0);
+  const Words more = {"--resume", "--out", out.path(), "--lr-milestones", "none", "--epochs"};
+  const auto resume = [&](const std::string& epochs, const Words& options) {
+    Words words = more;
+    words.push_back(epochs);
+    words.insert(words.end(), options.begin(), options.end());
+    return Train(words);
+  };
+  const Ended same = resume("2", {});
+  ASSERT_EQ(same.status, 0) << same.err;
+  EXPECT_EQ(HowComputed(same.out), "direct small");
+  EXPECT_EQ(same.err.find("note"), std::string::npos) << same.err;
+  const Ended other = resume("3", {"--arithmetic", "float32"});
+  ASSERT_EQ(other.status, 0) << other.err;
+  EXPECT_EQ(HowComputed(other.out), "float32 small");
+  EXPECT_NE(other.err.find("not to the same bits"), std::string::npos) << other.err;
 }
 
 TEST(ResumeTest, ObeysTheEngineOfTheEnvironment) {

@@ -2,14 +2,19 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "solvers/error.h"
+#include "solvers/memory.h"
 #include "training/data/jpeg.h"
 
 namespace csc {
@@ -27,7 +32,7 @@ std::vector<std::string> Names(const fs::path& folder, bool folders) {
     std::error_code unreachable;  // a link to nothing is a file that cannot be read
     if (name[0] != '.' && i->is_directory(unreachable) == folders) names.push_back(name);
   }
-  Require(!error, "{}: {}: a folder expected", folder.string(), error.message());
+  Require(!error, "{}: cannot be listed: {}", folder.string(), error.message());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -76,11 +81,13 @@ std::vector<File> ListSplit(const fs::path& folder, const std::vector<std::strin
         skipped->files.push_back(path);
       }
     }
-    for (const std::string& inner : Names(folder / name, true)) {
+    const std::vector<std::string> folders = Names(folder / name, true);
+    for (const std::string& inner : folders) {
       skipped->folders.push_back((folder / name / inner).string());
     }
-    Require(files.size() > before, "{}: holds no pictures (and {} other files): at least one expected",
-            (folder / name).string(), inside.size());
+    Require(files.size() > before,
+            "{}: holds no pictures, {} other files and {} folders: at least one picture expected",
+            (folder / name).string(), inside.size(), folders.size());
   }
   Require(!files.empty(), "{}: holds no folders: one for each class of pictures expected",
           folder.string());
@@ -95,18 +102,19 @@ cv::Mat Read(const std::string& path, int flags) {
   } catch (const cv::Exception& error) {
     reason = error.err;
   }
+  if (image.empty() && access(path.c_str(), R_OK) != 0) reason = std::strerror(errno);
   Require(!image.empty(), "{}: {}", path, reason);
   Require(!IsCutOffJpeg(path), "{}: a JPEG file that is cut off before its end", path);
   return image;
 }
 
-void ReadInto(const std::string& path, const Shape& shape, uint8_t* dst) {
+// Returns whether the picture had another size.
+bool ReadInto(const std::string& path, const Shape& shape, uint8_t* dst) {
   const bool grey = shape.channels == 1;
   cv::Mat image = Read(path, grey ? cv::IMREAD_GRAYSCALE : cv::IMREAD_COLOR);
   const cv::Size size(static_cast<int>(shape.width), static_cast<int>(shape.height));
-  if (image.size() != size) {
-    cv::resize(image, image, size, 0, 0, cv::INTER_AREA);
-  }
+  const bool resized = image.size() != size;
+  if (resized) cv::resize(image, image, size, 0, 0, cv::INTER_AREA);
   const int64_t plane = shape.height * shape.width;
   for (int h = 0; h < image.rows; ++h) {
     const uint8_t* row = image.ptr<uint8_t>(h);
@@ -120,21 +128,40 @@ void ReadInto(const std::string& path, const Shape& shape, uint8_t* dst) {
       }
     }
   }
+  return resized;
+}
+
+// "a, b, c, d, e, 7 more".
+std::string FirstOf(std::vector<std::string> names) {
+  constexpr size_t kShown = 5;
+  if (names.size() > kShown) {
+    const size_t more = names.size() - kShown;
+    names.resize(kShown);
+    names.push_back(fmt::format("{} more", more));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 // What stands in the place of the expected train and test, in a few words.
 std::string Contents(const fs::path& root) {
   std::error_code error;
   if (!fs::is_directory(root, error)) return "is no folder";
-  std::vector<std::string> found = Names(root, true);
-  if (found.empty()) return "holds no folders";
-  constexpr size_t kShown = 5;
-  if (found.size() > kShown) {
-    const size_t more = found.size() - kShown;
-    found.resize(kShown);
-    found.push_back(fmt::format("{} more", more));
+  const std::vector<std::string> found = Names(root, true);
+  return found.empty() ? "holds no folders" : "holds " + FirstOf(found);
+}
+
+// A test set may lack classes, but its accuracy does not tell that by itself.
+void NoteUntested(const fs::path& folder, const std::vector<File>& test, DataSet* data) {
+  std::vector<bool> tested(data->classes.size());
+  for (const File& file : test) tested[file.label] = true;
+  std::vector<std::string> lacking;
+  for (size_t k = 0; k < tested.size(); ++k) {
+    if (!tested[k]) lacking.push_back(data->classes[k]);
   }
-  return fmt::format("holds {}", fmt::join(found, ", "));
+  if (lacking.empty()) return;
+  data->notes.push_back(fmt::format(
+      "{} has no pictures of {} of the {} classes, so that its accuracy says nothing of them: {}",
+      folder.string(), lacking.size(), tested.size(), FirstOf(lacking)));
 }
 
 void NoteSkipped(const std::vector<std::string>& paths, const char* one, const char* several,
@@ -145,13 +172,18 @@ void NoteSkipped(const std::vector<std::string>& paths, const char* one, const c
                         : fmt::format("skipped {} {}: first {}", paths.size(), several, paths[0]));
 }
 
-Images ReadSplit(const std::vector<File>& files, const Shape& shape, Executor* executor) {
+// Counts in `resized`.
+Images ReadSplit(const std::vector<File>& files, const Shape& shape, Executor* executor,
+                 std::atomic<int64_t>* resized) {
   Images images;
   images.shape = shape;
+  RequireMemory(static_cast<int64_t>(files.size()) * shape.size(),
+                fmt::format("reading {} pictures of {} x {} pixels, the size of the first,",
+                            files.size(), shape.width, shape.height));
   images.pixels.resize(files.size() * shape.size());
   for (const File& file : files) images.labels.push_back(file.label);
   executor->ParallelFor(static_cast<int64_t>(files.size()), [&](int64_t i, int) {
-    ReadInto(files[i].path, shape, images.pixels.data() + i * shape.size());
+    *resized += ReadInto(files[i].path, shape, images.pixels.data() + i * shape.size());
   });
   return images;
 }
@@ -172,13 +204,20 @@ DataSet LoadFolder(const std::string& folder, Executor* executor) {
   Skipped skipped;
   const std::vector<File> train = ListSplit(root / "train", data.classes, &skipped);
   const std::vector<File> test = ListSplit(root / "test", data.classes, &skipped);
+  NoteUntested(root / "test", test, &data);
   NoteSkipped(skipped.files, "a file that is no picture", "files that are no pictures", &data);
   NoteSkipped(skipped.folders, "a folder inside a class", "folders inside classes", &data);
 
   const cv::Mat first = Read(train[0].path, cv::IMREAD_ANYCOLOR);
   const Shape shape = {first.channels() == 1 ? 1 : 3, first.rows, first.cols};
-  data.train = ReadSplit(train, shape, executor);
-  data.test = ReadSplit(test, shape, executor);
+  std::atomic<int64_t> resized{0};
+  data.train = ReadSplit(train, shape, executor, &resized);
+  data.test = ReadSplit(test, shape, executor, &resized);
+  if (resized > 0) {
+    data.notes.push_back(fmt::format("{} of {} pictures resized to {} x {} pixels, the size of {}",
+                                     resized.load(), train.size() + test.size(), shape.width,
+                                     shape.height, train[0].path));
+  }
   return data;
 }
 

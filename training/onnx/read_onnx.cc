@@ -1,14 +1,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "solvers/error.h"
 #include "training/onnx/graph_builder.h"
 #include "training/onnx/node_reader.h"
 #include "training/onnx/onnx_file.h"
+#include "training/onnx/parse_onnx.h"
 
 namespace csc {
 
@@ -16,9 +15,6 @@ namespace {
 
 using Attributes = std::map<std::string, AttributeValue>;
 using Ints = std::vector<int64_t>;
-
-// Of an axis of the input, so that no size computed from it overflows.
-constexpr int64_t kMaxSize = int64_t{1} << 30;
 
 // Removes an attribute that may only have one value.
 void TakeTrivial(Attributes* attributes, const std::string& name,
@@ -63,31 +59,12 @@ class GraphReader {
   static std::string OpName(const onnx::NodeProto& node) {
     return IsStandard(node) ? node.op_type() : node.domain() + "." + node.op_type();
   }
-  static bool IsStandard(const onnx::NodeProto& node) {
-    return node.domain().empty() || node.domain() == "ai.onnx";
-  }
 
   void ReadInput() {
-    std::vector<const onnx::ValueInfoProto*> inputs;
-    for (const onnx::ValueInfoProto& input : graph_.input()) {
-      // Old files list constants among the inputs.
-      if (constants_.count(input.name()) == 0) inputs.push_back(&input);
-    }
-    Require(inputs.size() == 1, "the graph has {} inputs: 1 expected", inputs.size());
-    const auto& type = inputs[0]->type().tensor_type();
-    Require(type.elem_type() == onnx::TensorProto::FLOAT && type.shape().dim_size() == 4,
-            "the graph's input {} has type {} and {} axes: FLOAT and 4, [N, C, H, W], expected",
-            inputs[0]->name(), type.elem_type(), type.shape().dim_size());
-    dims_.clear();
-    for (const auto& dim : type.shape().dim()) {
-      Require(dim.dim_value() <= kMaxSize,
-              "the graph's input {} has a size of {}: at most {} expected", inputs[0]->name(),
-              dim.dim_value(), kMaxSize);
-      dims_.push_back(std::max<int64_t>(dim.dim_value(), 0));
-    }
-    dims_[0] = 0;
+    GraphInput input = ReadGraphInput(graph_);
+    dims_ = std::move(input.dims);
     model_.input = {dims_[1], dims_[2], dims_[3]};
-    current_ = inputs[0]->name();
+    current_ = std::move(input.name);
   }
 
   void ReadNode(const onnx::NodeProto& node) {
@@ -161,6 +138,10 @@ class GraphReader {
 
   void ReadStandard(const onnx::NodeProto& node) {
     const std::string& op = node.op_type();
+    Require(IsOfNetworks(node),
+            "networks here hold csc operators and ONNX's {}; a file of the portable form cannot be "
+            "read back: use the fused or layered one",
+            StandardOperatorNames());
     Attributes attributes = ReadAttributes(node);
     if (op == "Identity") {
       // passes on
@@ -172,7 +153,7 @@ class GraphReader {
       ReadReshape(node);
     } else if (op == "Gemm") {
       ReadGemm(node, std::move(attributes));
-    } else if (op == "MaxPool" || op == "GlobalAveragePool") {
+    } else {  // a pool
       Require(node.input_size() == 1, "it has {} inputs: 1 expected", node.input_size());
       TakeTrivial(&attributes, "pads", {Ints(4, 0)}, "[0, 0, 0, 0]");
       TakeTrivial(&attributes, "dilations", {Ints(2, 1)}, "[1, 1]");
@@ -180,10 +161,6 @@ class GraphReader {
       TakeTrivial(&attributes, "storage_order", {int64_t{0}}, "0");
       TakeTrivial(&attributes, "auto_pad", {std::string("NOTSET"), std::string("VALID")}, "NOTSET");
       Append({{MakeLayerSpec(op, attributes, 0)}, {}});
-    } else {
-      Fail(
-          "networks here hold csc operators, MaxPool, GlobalAveragePool, Flatten, Reshape and "
-          "Gemm; a file of the portable form cannot be read back: use the fused or layered one");
     }
   }
 
@@ -262,52 +239,18 @@ class GraphReader {
   bool flat_ = false;    // it is seen as [N, C*H*W]
 };
 
-void CheckVersions(const onnx::ModelProto& model) {
-  Require(model.has_graph() && model.opset_import_size() > 0,
-          "not an ONNX model, or cut short: it has no graph or no opset_import");
-  const auto& nodes = model.graph().node();
-  bool missing = std::any_of(nodes.begin(), nodes.end(),
-                             [](const auto& node) { return node.domain() == kCscDomain; });
-  for (const auto& opset : model.opset_import()) {
-    if (opset.domain() != kCscDomain) continue;
-    missing = false;
-    Require(opset.version() <= kCscOpset,
-            "written for version {} of the csc operators; this program reads version {}: a newer "
-            "one may read it",
-            opset.version(), kCscOpset);
-  }
-  Require(!missing, "opset_import does not name domain csc: version {} of it expected", kCscOpset);
-}
-
-std::vector<std::string> ReadLabels(const onnx::ModelProto& model, int64_t channels) {
-  for (const auto& entry : model.metadata_props()) {
-    if (entry.key() != "labels") continue;
-    const auto json = nlohmann::json::parse(entry.value(), nullptr, /*allow_exceptions=*/false);
-    const bool strings =
-        json.is_array() &&
-        std::all_of(json.begin(), json.end(), [](const auto& j) { return j.is_string(); });
-    Require(strings, "metadata labels: a JSON list of strings expected");
-    Require(static_cast<int64_t>(json.size()) == channels,
-            "metadata labels: {} labels found, {} expected, one for each output channel",
-            json.size(), channels);
-    return json.get<std::vector<std::string>>();
-  }
-  return {};
-}
-
 }  // namespace
 
 OnnxModel ReadOnnx(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  Require(file.good(), "cannot open {}", path);
-  onnx::ModelProto proto;
-  Require(proto.ParseFromIstream(&file), "{}: not an ONNX model, or cut short", path);
+  const onnx::ModelProto proto = ParseOnnx(path);
   try {
-    CheckVersions(proto);
     OnnxModel model = GraphReader(proto.graph()).Read();
     const Shape& input = model.input;
     const Dims out = OutputDims(model.network, {0, input.channels, input.height, input.width});
-    model.labels = ReadLabels(proto, out[1]);
+    model.labels = ReadLabels(proto);
+    Require(model.labels.empty() || static_cast<int64_t>(model.labels.size()) == out[1],
+            "metadata labels: {} labels found, {} expected, one for each output channel",
+            model.labels.size(), out[1]);
     return model;
   } catch (const Error& error) {
     Fail("{}: {}", path, error.what());

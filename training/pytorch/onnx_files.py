@@ -370,6 +370,10 @@ def parse(data):
     if left_over:
         raise Error("not an ONNX model, or cut short")
     versions = {opset.domain: opset.version for opset in model.opset_import}
+    if versions.get(DOMAIN, 1) > 1:
+        raise Error(
+            f"written for version {versions[DOMAIN]} of the csc operators; this program reads version 1: a newer one may read it"
+        )
     if not model.HasField("graph") or versions.get(DOMAIN) != 1:
         raise Error(
             f"not a csc model: opset_import names domains {sorted(map(str, versions))}, csc in version 1 expected"

@@ -55,6 +55,8 @@ ReportInput::Pairs Figures(const Trainer& trainer, const History& history,
     pairs.emplace_back("images per second", fmt::format("{:.0f}", images_per_second));
   }
   pairs.emplace_back("engine", trainer.engine().name());
+  pairs.emplace_back("arithmetic", Name(ChosenOptions().arithmetic));
+  pairs.emplace_back("memory", Name(ChosenOptions().memory));
   return pairs;
 }
 

@@ -33,6 +33,28 @@ bool PrefersWinograd(Opcode op, const Winograd& map) {
   return false;
 }
 
+// Null where another algorithm is better or asked for, and `why`.
+std::unique_ptr<Winograd> MakeWinograd(Opcode op, const ConvolutionShape& shape,
+                                       Arithmetic arithmetic, std::string* why) {
+  if (arithmetic == Arithmetic::kDirect) {
+    *why = "arithmetic direct";
+  } else if (!Winograd::Supports(shape)) {
+    *why = "not 3x3 at stride 1";
+  } else {
+    auto map = std::make_unique<Winograd>(shape);
+    if (PrefersWinograd(op, *map)) return map;
+    *why = fmt::format("Winograd would take {:.0f} % of the products", 100 * map->RelativeCost());
+  }
+  return nullptr;
+}
+
+// Why a map that is not Winograd's is not our direct kernels' either.
+std::string WhyNotDirect(const ConvolutionShape& shape, Arithmetic arithmetic) {
+  if (arithmetic == Arithmetic::kBfloat16) return "own kernels round no factors";
+  if (shape.geometry.strides != std::array<int64_t, 2>{1, 1}) return "own kernels want stride 1";
+  return fmt::format("own kernels take at most {} taps", kMostDirectTaps);
+}
+
 }  // namespace
 
 BandedSet::BandedSet(const Program& program, const Plan& plan, Arithmetic arithmetic)
@@ -46,22 +68,22 @@ BandedSet::BandedSet(const Program& program, const Plan& plan, Arithmetic arithm
     const ConvolutionShape shape = ShapeOf(plan, plan.instructions[k], 1);
     if (op != Opcode::kFilterGradient) {
       AddMap(k, shape, arithmetic);
-    } else if (arithmetic != Arithmetic::kDirect) {
-      AddGradient(k, shape);
+    } else {
+      AddGradient(k, shape, arithmetic);
     }
   }
 }
 
 void BandedSet::AddMap(int k, const ConvolutionShape& shape, Arithmetic arithmetic) {
   Entry& entry = entries_[k];
-  if (arithmetic != Arithmetic::kDirect && Winograd::Supports(shape)) {
-    auto map = std::make_unique<Winograd>(shape);
-    if (PrefersWinograd(plan_.instructions[k].op, *map)) entry.map = std::move(map);
-  }
+  entry.map = MakeWinograd(plan_.instructions[k].op, shape, arithmetic, &entry.why);
   if (!entry.map && arithmetic != Arithmetic::kBfloat16 && Direct::Supports(shape)) {
     entry.map = std::make_unique<Direct>(shape);
   }
-  if (!entry.map) return;
+  if (!entry.map) {
+    entry.why = WhyNotDirect(shape, arithmetic);
+    return;
+  }
   const int twin = FindTwin(k, shape);
   if (twin >= 0) {
     entry.filters = entries_[twin].filters;
@@ -71,12 +93,10 @@ void BandedSet::AddMap(int k, const ConvolutionShape& shape, Arithmetic arithmet
   }
 }
 
-void BandedSet::AddGradient(int k, const ConvolutionShape& shape) {
-  if (!Winograd::Supports(shape)) return;
-  auto map = std::make_unique<Winograd>(shape);
-  if (!PrefersWinograd(Opcode::kFilterGradient, *map)) return;
+void BandedSet::AddGradient(int k, const ConvolutionShape& shape, Arithmetic arithmetic) {
   Entry& entry = entries_[k];
-  entry.gradient = std::move(map);
+  entry.gradient = MakeWinograd(Opcode::kFilterGradient, shape, arithmetic, &entry.why);
+  if (!entry.gradient) return;
   const int twin = FindTwin(k, shape);
   entry.gradient_offset = twin < 0 ? gradient_floats_ : entries_[twin].gradient_offset;
   if (twin < 0) gradient_floats_ += entry.gradient->gradient_floats();
@@ -137,18 +157,11 @@ int64_t BandedSet::PackedBytes() const {
   return bytes;
 }
 
-std::string BandedSet::Describe() const {
-  std::string text;
-  for (size_t k = 0; k < entries_.size(); ++k) {
-    const BandedMap* map =
-        entries_[k].gradient ? entries_[k].gradient.get() : entries_[k].map.get();
-    if (map == nullptr) continue;
-    const Instruction& i = plan_.instructions[k];
-    const ConvolutionShape shape = ShapeOf(plan_, i, 1);
-    text += fmt::format("{} {} {} images {} codes {}: {}\n", Name(i.op),
-                        program_.parameters()[i.filters].name, ToString(i.geometry),
-                        ToString(shape.image), ToString(shape.code), map->Describe());
-  }
+std::string BandedSet::Describe(int instruction) const {
+  const Entry& entry = entries_[instruction];
+  const BandedMap* map = entry.gradient ? entry.gradient.get() : entry.map.get();
+  std::string text = map == nullptr ? "" : map->Describe();
+  if (!entry.why.empty()) text += fmt::format("{}({})", text.empty() ? "" : " ", entry.why);
   return text;
 }
 

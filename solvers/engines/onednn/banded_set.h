@@ -48,7 +48,9 @@ class BandedSet {
   int64_t scratch_floats(int64_t images) const;
   int64_t gradient_floats() const { return gradient_floats_; }
   int64_t PackedBytes() const;
-  std::string Describe() const;
+  // What computes an instruction, and why: "direct (arithmetic direct)"; of one that is
+  // oneDNN's the reason alone.
+  std::string Describe(int instruction) const;
 
  private:
   struct Entry {
@@ -56,10 +58,11 @@ class BandedSet {
     std::shared_ptr<Buffer> filters;
     std::unique_ptr<Winograd> gradient;
     int64_t gradient_offset = 0;
+    std::string why;  // not Winograd's algorithm, or not a kernel of our own
   };
 
   void AddMap(int instruction, const ConvolutionShape& shape, Arithmetic arithmetic);
-  void AddGradient(int instruction, const ConvolutionShape& shape);
+  void AddGradient(int instruction, const ConvolutionShape& shape, Arithmetic arithmetic);
   // An earlier instruction that is the same map by the same filters, and so has the
   // same algorithm, or -1.
   int FindTwin(int instruction, const ConvolutionShape& shape) const;

@@ -339,10 +339,4 @@ int64_t OneDnnExecutable::WorkspaceBytes() const {
   return bytes;
 }
 
-std::string OneDnnExecutable::Describe() const {
-  std::string text = banded_.Describe();
-  for (const auto& set : tile_sets_) text += set->Describe();
-  return text;
-}
-
 }  // namespace csc::onednn

@@ -161,17 +161,11 @@ int64_t TileSet::PackedBytes() const {
   return bytes;
 }
 
-std::string TileSet::Describe() const {
-  std::string text;
-  for (size_t k = 0; k < parts_.size(); ++k) {
-    if (parts_[k].empty()) continue;
-    const Instruction& i = plan_.instructions[k];
-    const Part& part = parts_[k][0];
-    text += fmt::format("{} {} {} images {} codes {} tile {} parts {}: {}\n", Name(i.op),
-                        program_.parameters()[i.filters].name, ToString(i.geometry),
-                        ToString(part.shape.image), ToString(part.shape.code), images_,
-                        parts_[k].size(), part.convolution->implementation());
-  }
+std::string TileSet::Describe(int instruction) const {
+  const std::vector<Part>& parts = parts_[instruction];
+  std::string text = fmt::format("oneDNN {}", parts[0].convolution->implementation());
+  if (parts.size() > 1) text += fmt::format(" in {} parts", parts.size());
+  if (images_ > 1) text += fmt::format(" for {} images", images_);
   return text;
 }
 

@@ -43,7 +43,8 @@ class TileSet {
   // Floats of the largest filter gradient, in the primitive's layout and plain.
   int64_t gradient_floats() const { return gradient_floats_; }
   int64_t PackedBytes() const;
-  std::string Describe() const;
+  // oneDNN's name of what computes an instruction that was given.
+  std::string Describe(int instruction) const;
 
  private:
   void AddParts(int instruction);

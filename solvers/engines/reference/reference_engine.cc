@@ -51,7 +51,7 @@ class ReferenceExecutable : public Executable {
   }
 
   std::string Describe() const override {
-    return fmt::format("plain loops, {} instructions\n", program_.instructions().size());
+    return fmt::format("all {} instructions: plain loops\n", program_.instructions().size());
   }
 
  private:

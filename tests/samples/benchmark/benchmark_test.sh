@@ -29,6 +29,14 @@ for name in ("roofline", "time_batch"):
     xml.etree.ElementTree.parse(f"pictures/{name}.svg")
 PY
 grep -q "res_csc d=8 w=2, training, 8 x 8" table || fail "the table lacks a network"
+check <<'PY'
+import re
+lines = open("table").read().splitlines()
+columns = re.split(r" {2,}", next(line for line in lines if line.startswith("program, arithmetic")))
+legend = [line for line in lines if line.startswith(("ms/image, best: ", "rival: "))]
+assert len(legend) == 2, legend
+assert len(columns) == 14 and all(column in " ".join(legend) for column in columns[3:]), (columns, legend)
+PY
 
 # --- the reference by name; what an engine declines is said ---
 small="--depth 3 --width 4 --unfolding 1 --side 8 --threads 2 --seconds 0.01"

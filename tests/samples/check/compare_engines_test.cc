@@ -57,6 +57,16 @@ TEST(CompareEnginesTest, AllEnginesPresentAgree) {
   }
 }
 
+// A flipped bit of an exponent, say: the file is well-formed, what it computes is not.
+TEST(CompareEnginesTest, AWeightThatOverflowsNeverPasses) {
+  TestNetwork test = SmallClassifier();
+  test.network.parameters[0].data[0] = 1e38f;
+  const Engine& engine = FindEngine("reference");
+  const Tensor images = TestImages(test.input, 2, 14);
+  EXPECT_EQ(CompareEngines(test.network, images, engine, engine).back().difference.largest,
+            HUGE_VAL);
+}
+
 TEST(CompareEnginesTest, ScoresNameClasses) {
   const TestNetwork test = SmallClassifier();
   const Tensor images = TestImages(test.input, 5, 12);

@@ -1,0 +1,53 @@
+"""What the samples of this folder share: the plugin in this Python's cv2, names of classes, pictures as networks see them."""
+import ctypes, os, re, sys
+import cv2
+
+WAYS_OUT = "Use the distribution's python3-opencv (/usr/bin/python3), or - for PLUGIN and model_portable.onnx, which needs none."
+
+
+def opencv_libraries():
+    """The OpenCV DNN libraries that this process has loaded."""
+    with open("/proc/self/maps") as maps:
+        return {line.split(maxsplit=5)[5].strip() for line in maps if "/libopencv_dnn" in line}
+
+
+def load_plugin(plugin):
+    """Makes the csc layers known to cv2, which must be done before a model is read; - is for models without such layers."""
+    if plugin == "-":
+        return
+    of_cv2 = opencv_libraries()
+    if not os.path.exists(plugin):
+        sys.exit(f"{plugin}: not there (bazel build //layers:libcsc_opencv.so makes bazel-bin/layers/libcsc_opencv.so)")
+    try:
+        ctypes.CDLL(os.path.realpath(plugin))
+        problem = None
+    except OSError as error:
+        problem = str(error)
+    # The layers are registered in the library that the plugin is linked to. A cv2 without it never hears of them.
+    if problem is None and opencv_libraries() != of_cv2:
+        problem = "it is not linked to the OpenCV that the plugin joins; wheels from PyPI hold an OpenCV of their own"
+    if problem:
+        sys.exit(f"{plugin}: the plugin cannot join this Python's cv2 ({cv2.__version__}, {cv2.__file__}): {problem}. {WAYS_OUT}")
+
+
+def read_labels(model):
+    """The names of a model's classes: the lines of X.labels.txt for X.onnx, else of labels.txt beside it."""
+    own = os.path.splitext(model)[0] + ".labels.txt"  # several models may share a folder
+    path = own if os.path.exists(own) else os.path.join(os.path.dirname(model), "labels.txt")
+    if not os.path.exists(path):
+        sys.exit(f"{path}: not there: the names of the classes of {model}, one a line, expected")
+    with open(path, encoding="utf-8") as file:
+        return file.read().split("\n")
+
+
+def parse_size(text):
+    if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[13]", text):
+        sys.exit(f"{text} is no WIDTHxHEIGHTxCHANNELS: 32x32x3 or the like expected")
+    return map(int, text.split("x"))
+
+
+def read_picture(path, width, height, channels):
+    image = cv2.imread(path, cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        sys.exit(f"{path}: not a picture that OpenCV reads, or not there")
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # as training does

@@ -1,0 +1,71 @@
+// How a program runs, for people: CSC_VERBOSE=2.
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "solvers/engines/onednn/executable.h"
+
+namespace csc::onednn {
+
+namespace {
+
+std::string GeometryText(const Geometry& g) {
+  std::string text = fmt::format("{}x{}", g.kernel[0], g.kernel[1]);
+  const auto add = [&](const char* what, const std::array<int64_t, 2>& sizes) {
+    if (sizes != std::array<int64_t, 2>{1, 1}) {
+      text += fmt::format(" {} {}x{}", what, sizes[0], sizes[1]);
+    }
+  };
+  add("stride", g.strides);
+  add("dilation", g.dilations);
+  return text;
+}
+
+// "  4 analysis layer0.F 3x3 dilation 2x2 [17, 8, 8] -> [16, 8, 8], with elementwise 5, 6".
+std::string UnitText(const Program& program, const Plan& plan, const Unit& unit) {
+  const int head = unit.instructions[0];
+  const Instruction& i = plan.instructions[head];
+  std::string text = fmt::format("{:3} {}", head, Name(i.op));
+  if (i.filters >= 0) {
+    text += fmt::format(" {} {}", program.parameters()[i.filters].name, GeometryText(i.geometry));
+  }
+  std::string separator = " ";
+  for (const Term& term : i.terms) {
+    text += separator + ToString(plan.shapes[term.value]);
+    separator = " and ";
+    if (IsElementwise(i.op)) break;  // all have one shape
+  }
+  if (i.result >= 0) text += " -> " + ToString(plan.shapes[i.result]);
+  separator = ", with elementwise ";
+  for (size_t n = 1; n < unit.instructions.size(); ++n) {
+    text += fmt::format("{}{}", separator, unit.instructions[n]);
+    separator = ", ";
+  }
+  return text;
+}
+
+}  // namespace
+
+// One line a unit, in the order in which they run: the number of its first instruction,
+// what that does to values of which sizes, and what follows it in the same pass; then,
+// where there is a choice, what computes it and why.
+std::string OneDnnExecutable::Describe() const {
+  std::string text;
+  for (const Stage& stage : plan_.stages) {
+    for (const Group& group : stage.groups) {
+      for (const Unit& unit : group.units) {
+        const int head = unit.instructions[0];
+        std::string how;
+        for (const auto& set : tile_sets_) {
+          if (!set->parts(head).empty()) how += set->Describe(head) + " ";
+        }
+        how += banded_.Describe(head);
+        text += UnitText(program_, plan_, unit) + (how.empty() ? "" : ": " + how) + "\n";
+      }
+    }
+  }
+  return text;
+}
+
+}  // namespace csc::onednn
