@@ -68,12 +68,6 @@ struct Addresses {
   const float* rate = nullptr;
 };
 
-// Where a value begins.
-inline float* AddressOf(const Addresses& addresses, const Plan& plan, ValueId value,
-                        int64_t batch) {
-  return addresses.values + plan.offsets[value] * batch;
-}
-
 // Ranges of source channels that the threads of a direct convolution share out.
 int64_t RangesOf(const Tuning& tuning, const PackedFilters& filters, const Shape& result,
                  int64_t batch);

@@ -31,27 +31,23 @@ void Binder::AddSplitConvolution(const ConvolutionArguments& a, bool synthesis, 
   add(SplitConvolutionKernel<false>{});
 }
 
-void Binder::BindConvolution(const Instruction& i, const Epilogue& epilogue, ValueId result,
-                             const Coefficient& coefficient) {
+void Binder::BindConvolution(const Instruction& i, ValueId result, const Epilogue& epilogue) {
   const bool synthesis = i.op == Opcode::kSynthesis;
   const PackedFilters& filters = *plan_.FindFilters(i);
-  if (filters.tensor) return AddTensorConvolution(i, filters, epilogue, result, coefficient);
+  if (filters.tensor) return AddTensorConvolution(i, result, filters, epilogue);
   const Shape& from = ShapeOf(i.terms[0].value);
   const Shape& to = ShapeOf(result);
   if (const auto tile =
           ChooseFloat32Tile(tuning_.capability, tuning_.tensor_blocks, i, to, batch_)) {
     Narrow(tile->blocks);
-    run_->launches.push_back(BindTiledConvolution(*this, i, filters,
-                                                  addresses_.filters + filters.offset, *tile,
-                                                  epilogue, result, coefficient, batch_));
+    run_->launches.push_back(BindTiledConvolution(
+        *this, i, result, filters, addresses_.filters + filters.offset, *tile, epilogue, batch_));
     return;
   }
   ConvolutionArguments a;
   a.source = At(i.terms[0].value);
   a.filters = addresses_.filters + filters.offset;
-  a.result = At(result);
   a.scale = ScalarOf(i.terms[0].coefficient);
-  a.coefficient = ScalarOf(coefficient);
   a.epilogue = epilogue;
   a.source_channels = Narrow(from.channels);
   a.source_size[0] = Narrow(from.height);
@@ -77,16 +73,15 @@ void Binder::BindConvolution(const Instruction& i, const Epilogue& epilogue, Val
   return wide ? AddConvolution<8, 4>(a, synthesis) : AddConvolution<8, 1>(a, synthesis);
 }
 
-void Binder::AddTensorConvolution(const Instruction& i, const PackedFilters& filters,
-                                  const Epilogue& epilogue, ValueId result,
-                                  const Coefficient& coefficient) {
+void Binder::AddTensorConvolution(const Instruction& i, ValueId result,
+                                  const PackedFilters& filters, const Epilogue& epilogue) {
   const TensorTile tile =
       ChooseTensorTile(tuning_.capability, tuning_.tensor_blocks, i.geometry, ShapeOf(result),
                        filters.padded_channels / filters.group, batch_);
   Narrow(tile.blocks);
-  run_->launches.push_back(BindTensorConvolution(plan_.arithmetic, *this, i, filters,
+  run_->launches.push_back(BindTensorConvolution(plan_.arithmetic, *this, i, result, filters,
                                                  addresses_.filters + filters.offset, tile,
-                                                 epilogue, result, coefficient, batch_));
+                                                 epilogue, batch_));
 }
 
 void Binder::BindFilterGradient(const Instruction& i) {

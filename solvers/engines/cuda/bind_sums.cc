@@ -10,10 +10,9 @@ int64_t Binder::AddSums(ValueId first, ValueId second, bool sign, double** parti
   const int64_t positions = batch_ * s.height * s.width;
   const int64_t ranges = CeilDiv(positions, tuning_.sum_range);
   *partials = Scratch<double>(s.channels * ranges * 2);
-  Add(ChannelSumsKernel{At(first), At(second), sign, static_cast<uint32_t>(s.channels),
-                        Divisor(s.height * s.width), static_cast<uint32_t>(positions),
-                        Divisor(ranges), static_cast<uint32_t>(Narrow(tuning_.sum_range)),
-                        *partials},
+  Add(ChannelSumsKernel{At(first), At(second), sign, Divisor(s.height * s.width),
+                        static_cast<uint32_t>(positions), Divisor(ranges),
+                        static_cast<uint32_t>(Narrow(tuning_.sum_range)), *partials},
       s.channels * ranges);
   return ranges;
 }
@@ -30,16 +29,36 @@ void Binder::BindStatistic(const Instruction& i, bool moments) {
       s.channels);
 }
 
-void Binder::BindChannelSums(const Instruction& i, ChannelSum kind, bool shared, double constant,
-                             double* target) {
-  const int64_t channels = ShapeOf(i.terms[0].value).channels;
+void Binder::BindGradientSums(const Step& step) {
+  // What the pass weighs: nothing or the same for all but one link.
+  const Instruction* weighted = &program_.instructions()[step.instruction()];
+  for (const Link& link : step.links) {
+    const Instruction& i = program_.instructions()[link.instruction];
+    if (i.terms.size() > 1) weighted = &i;
+  }
+  const ValueId value = weighted->terms[0].value;
+  const int64_t channels = ShapeOf(value).channels;
   double* partials = nullptr;
-  const int64_t ranges = AddSums(i.terms[0].value, i.terms.back().value,
-                                 kind == ChannelSum::kTimesSignOfSecond, &partials);
-  Add(GradientSumKernel{partials, kind == ChannelSum::kPlain ? 0u : 1u,
-                        static_cast<uint32_t>(shared ? channels * ranges : ranges), constant,
-                        target},
-      shared ? 1 : channels);
+  const int64_t ranges =
+      AddSums(value, weighted->terms.back().value,
+              weighted->channel_sum == ChannelSum::kTimesSignOfSecond, &partials);
+  for (const Link& link : step.links) {
+    const Instruction& i = program_.instructions()[link.instruction];
+    GradientSumKernel kernel;
+    kernel.partials = partials;
+    kernel.row = i.terms.size() > 1 ? 1 : 0;
+    bool shared = true;
+    if (i.op == Opcode::kScalarGradient) {
+      kernel.constant = i.scalar_target.constant;
+      kernel.target = GradientAt(i.scalar_target.parameter, i.scalar_target.offset);
+    } else {
+      shared = i.channel_target.count == 1;
+      kernel.constant = i.gradient_constant;
+      kernel.target = GradientAt(i.channel_target.parameter, i.channel_target.offset);
+    }
+    kernel.count = static_cast<uint32_t>(shared ? channels * ranges : ranges);
+    Add(kernel, shared ? 1 : channels);
+  }
 }
 
 void Binder::BindLoss(const Instruction& i) {

@@ -53,9 +53,15 @@ class Binder : private Operands {
 
   // ---- pointwise, channels and positions: bind.cc ----
 
-  void BindPointwise(const Instruction& i, const Step& step);
-  // As many terms as there is room for, from `next` on; returns how many.
-  size_t TakeTerms(const std::vector<Term>& terms, size_t next, Epilogue* epilogue) const;
+  // All links of a step as stages. What is not pointwise, its kernel has computed.
+  Epilogue EpilogueOf(const Step& step) const;
+  // The stage of a pointwise instruction or mask, whose terms are added to the epilogue's.
+  Stage StageOf(const Link& link, Epilogue* epilogue) const;
+  EpilogueTerm TermOf(const Term& term) const;
+  Elementwise ElementwiseOf(ValueId value, const Epilogue& epilogue) const;
+  void BindPointwise(const Step& step);
+  // A sum too long for one kernel.
+  void BindLongSum(const Instruction& i);
   // `channels` of every image, from one value's channel on to another's.
   void CopyChannels(ValueId from, int64_t from_channel, ValueId to, int64_t to_channel,
                     int64_t channels);
@@ -65,11 +71,9 @@ class Binder : private Operands {
 
   // ---- linear maps and their gradients: bind_linear.cc ----
 
-  void BindConvolution(const Instruction& i, const Epilogue& epilogue, ValueId result,
-                       const Coefficient& coefficient = {});
-  void AddTensorConvolution(const Instruction& i, const PackedFilters& filters,
-                            const Epilogue& epilogue, ValueId result,
-                            const Coefficient& coefficient);
+  void BindConvolution(const Instruction& i, ValueId result, const Epilogue& epilogue);
+  void AddTensorConvolution(const Instruction& i, ValueId result, const PackedFilters& filters,
+                            const Epilogue& epilogue);
   template <int kOut, int kPixels>
   void AddConvolution(const ConvolutionArguments& a, bool synthesis);
   void AddSplitConvolution(const ConvolutionArguments& a, bool synthesis, int64_t ranges);
@@ -84,8 +88,8 @@ class Binder : private Operands {
   // Launches the first pass; returns the number of ranges.
   int64_t AddSums(ValueId first, ValueId second, bool sign, double** partials);
   void BindStatistic(const Instruction& i, bool moments);
-  void BindChannelSums(const Instruction& i, ChannelSum kind, bool shared, double constant,
-                       double* target);
+  // One channel or scalar gradient, or two of one pass.
+  void BindGradientSums(const Step& step);
   void BindLoss(const Instruction& i);
   void BindSgd(const SgdOptions& options);
 

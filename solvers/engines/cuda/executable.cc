@@ -195,9 +195,12 @@ std::string CudaExecutable::NotReduced(const char* why) const {
 
 std::string CudaExecutable::Describe() const {
   std::string text;
-  for (const Step& step : plan_.steps) {
-    const Instruction& i = program_.instructions()[step.instruction];
-    text += Name(i.op);
+  for (const Step& step : plan_.steps.list) {
+    const Instruction& i = program_.instructions()[step.instruction()];
+    for (const Link& link : step.links) {
+      if (&link != &step.links[0]) text += ", ";
+      text += Name(program_.instructions()[link.instruction].op);
+    }
     if (step.convolution >= 0) {
       text += fmt::format(" at the end of {}", Name(program_.instructions()[step.convolution].op));
     }
@@ -214,8 +217,12 @@ std::string CudaExecutable::Describe() const {
     }
     text += "\n";
   }
-  text += fmt::format("{} bytes of GPU memory: {} for parameters, {} for values", WorkspaceBytes(),
-                      device_.ParameterBytes(), device_.ValueBytes());
+  text += fmt::format(
+      "{} bytes of GPU memory: {} for parameters, {} for values, of which a run reads and writes "
+      "{} "
+      "an image",
+      WorkspaceBytes(), device_.ParameterBytes(), device_.ValueBytes(),
+      BytesFor<float>(plan_.FloatsMoved(program_)));
   if (device_.LatestBatch() > 0) {
     text += fmt::format("; a graph of {} kernels at batch {}", device_.LatestLaunches(),
                         device_.LatestBatch());

@@ -26,8 +26,8 @@ struct FilterGradientKernel {
     double rows[kTile][kHelpers];
   };
 
-  const float* image;
-  const float* code;
+  Source image;
+  Source code;
   float* partials;  // [range][code channels][image channels][taps]
   uint32_t image_channels;
   uint32_t code_channels;
@@ -103,10 +103,8 @@ struct FilterGradientKernel {
       const int32_t w = static_cast<int32_t>(j) * strides[1] - pads[1] +
                         static_cast<int32_t>(p.kw) * dilations[1];
       if (h < 0 || h >= image_size[0] || w < 0 || w >= image_size[1]) continue;
-      const float* x =
-          image + (n * image_channels + p.first_image) * image_plane + h * image_size[1] + w;
-      const float* g =
-          code + (n * code_channels + p.first_code) * code_plane + (position - n * code_plane);
+      const float* x = image.At(n) + p.first_image * image_plane + h * image_size[1] + w;
+      const float* g = code.At(n) + p.first_code * code_plane + (position - n * code_plane);
       float pixels[kImage];
       CSC_UNROLL
       for (int c = 0; c < kImage; ++c) {

@@ -21,7 +21,7 @@
 namespace csc::cuda {
 
 using Kernel = std::variant<
-    FillKernel, RoundKernel, PointwiseKernel, MaskKernel, NormaliseKernel, NormaliseAdjointKernel,
+    FillKernel, RoundKernel, PointwiseKernel, NormaliseKernel, NormaliseAdjointKernel,
     CopyChannelsKernel, MaxPoolKernel, MaxPoolAdjointKernel, AveragePoolKernel,
     AveragePoolAdjointKernel, ShortcutKernel, ShortcutAdjointKernel, PackFiltersKernel,
     ConvolutionKernel<4, 1, false>, ConvolutionKernel<8, 1, false>, ConvolutionKernel<4, 4, false>,

@@ -22,10 +22,9 @@ struct ChannelSumsKernel {
     BlockSum sums[2];
   };
 
-  const float* first;
-  const float* second;
+  Source first;
+  Source second;
   bool sign_of_second;
-  uint32_t channels;
   Divisor plane;       // height * width
   uint32_t positions;  // batch * height * width
   Divisor ranges;
@@ -43,9 +42,9 @@ struct ChannelSumsKernel {
       for (uint32_t p = r * range + thread; p < end; p += kThreads) {
         uint32_t inside;
         const uint32_t n = plane.Split(p, &inside);
-        const uint32_t element = (n * channels + c) * plane.value() + inside;
-        const double value = first[element];
-        const float other = second[element];
+        const uint32_t element = c * plane.value() + inside;
+        const double value = first.At(n)[element];
+        const float other = second.At(n)[element];
         const float factor = sign_of_second ? static_cast<float>((other > 0) - (other < 0)) : other;
         plain += value;
         weighted += value * static_cast<double>(factor);
@@ -119,17 +118,17 @@ struct GradientSumKernel {
 
 // Flat over samples: softmax, its loss, and the gradient of the mean loss.
 struct SoftmaxLossKernel {
-  const float* logits;  // [batch][classes]
+  Source logits;  // [batch][classes]
   const int32_t* labels;
   uint32_t classes;
   uint32_t batch;
   double smoothing;  // of the labels
-  float* gradient;
+  Result gradient;
   double* loss;      // [batch], added to
   int32_t* correct;  // [batch], added to
 
   CSC_HOST_DEVICE void operator()(uint32_t n) const {
-    const float* z = logits + n * classes;
+    const float* z = logits.At(n);
     uint32_t best = 0;
     for (uint32_t k = 1; k < classes; ++k) {
       if (z[best] < z[k]) best = k;
@@ -146,7 +145,7 @@ struct SoftmaxLossKernel {
     for (uint32_t k = 0; k < classes; ++k) {
       const double probability = exp(z[k] - max) / sum;
       const double expected = (k == label ? 1 - smoothing : 0) + spread;
-      gradient[n * classes + k] = static_cast<float>((probability - expected) / batch);
+      gradient.At(n)[k] = static_cast<float>((probability - expected) / batch);
     }
   }
 };

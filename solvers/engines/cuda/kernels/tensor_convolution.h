@@ -82,11 +82,9 @@ struct PackTensorFiltersKernel {
 };
 
 struct TensorConvolutionArguments {
-  const float* source;
+  Source source;
   const uint32_t* filters;  // packed
-  float* result;
-  Scalar scale;        // s of F(s x)
-  Scalar coefficient;  // of the result, in the epilogue's sum
+  Scalar scale;             // s of F(s x)
   Epilogue epilogue;
   uint32_t batch;
   uint32_t source_channels;
@@ -182,10 +180,8 @@ struct ConvolutionTile {
   CSC_HOST_DEVICE void LoadPosition(uint32_t position, bool inside, uint32_t image, int32_t h,
                                     int32_t w, uint32_t first_channel, uint32_t* shared) const {
     const uint32_t plane = a.source_size[0] * a.source_size[1];
-    const float* x = a.source;
-    if (inside) {
-      x += (image * a.source_channels + first_channel) * plane + h * a.source_size[1] + w;
-    }
+    const float* x = a.source.data;
+    if (inside) x = a.source.At(image) + first_channel * plane + h * a.source_size[1] + w;
     CSC_UNROLL
     for (uint32_t t = 0; t < 4; ++t) {
       uint32_t words[4];
@@ -310,29 +306,30 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
 
   CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
     const Place p = this->PlaceOf(block);
-    const float scale = a.coefficient.value() * a.scale.value();
+    const float scale = a.scale.value();
     const uint32_t plane = a.result_size[0] * a.result_size[1];
     CSC_UNROLL
     for (int j = 0; j < kColumnTiles; ++j) {
       ForEachLane([&](uint32_t lane) {
+        Element elements[kRowTiles * 4];
+        float values[kRowTiles * 4];
         CSC_UNROLL
         for (int column_of_pair = 0; column_of_pair < 2; ++column_of_pair) {
           const uint32_t pixel =
               warp * kWarpPixels + j * kMmaColumns + lane % 4 * 2 + column_of_pair;
           uint32_t image, inside;
-          if (!this->FindPixel(p, pixel, &image, &inside)) continue;
+          const bool found = this->FindPixel(p, pixel, &image, &inside);
           CSC_UNROLL
-          for (int m = 0; m < kRowTiles; ++m) {
-            CSC_UNROLL
-            for (int half = 0; half < 2; ++half) {
-              const uint32_t channel = p.group * kGroup + m * kMmaRows + lane / 4 + half * 8;
-              if (channel >= a.result_channels) continue;
-              const uint32_t element = (image * a.result_channels + channel) * plane + inside;
-              const float sum = registers.sums[m][j][lane].values[half * 2 + column_of_pair];
-              a.result[element] = a.epilogue.Apply(scale * sum, element, channel);
-            }
+          for (int row = 0; row < kRowTiles * 2; ++row) {  // m, half
+            const uint32_t channel = p.group * kGroup + lane / 4 + row * 8;
+            const int at = row * 2 + column_of_pair;
+            elements[at] = {image, channel * plane + inside, channel,
+                            found && channel < a.result_channels};
+            values[at] =
+                scale * registers.sums[row / 2][j][lane].values[row % 2 * 2 + column_of_pair];
           }
         }
+        a.epilogue.template Finish<kRowTiles * 4>(elements, values);
       });
     }
   }

@@ -64,7 +64,7 @@ TEST(Window, FindsTheWindowsOfAPosition) {
     const int32_t stride = static_cast<int32_t>(random->Int(1, 9));
     const int32_t windows = (size - kernel) / stride + 1;
     cuda::Window window;
-    window.large[1] = size;
+    window.large[1] = Divisor(size);
     window.small[1] = Divisor(windows);
     window.kernel[1] = kernel;
     window.strides[1] = Divisor(stride);
