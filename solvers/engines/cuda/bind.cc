@@ -6,11 +6,15 @@ namespace csc::cuda {
 
 void Binder::Bind(const SgdOptions* step) {
   run_->launches.clear();
-  run_->scratch_bytes = 0;
   if (plan_.has_loss) Zero(addresses_.results, LossResults::Words(batch_));
   if (plan_.has_gradients) Zero(addresses_.sums, 2 * program_.parameter_size());
+  for (const Step& s : plan_.steps.list) {
+    if (SumsGradients(s)) kept_bytes_ += PartialSums(s) * static_cast<int64_t>(sizeof(double));
+  }
+  run_->scratch_bytes = kept_bytes_;
   for (const Step& s : plan_.steps.list) BindStep(s);
   if (plan_.has_gradients) {
+    FinishGradients();
     Add(RoundKernel{addresses_.sums, addresses_.gradients}, program_.parameter_size());
   }
   if (step == nullptr) return;
@@ -30,24 +34,21 @@ void Binder::BindStep(const Step& step) {
     case Opcode::kMask:
       return BindPointwise(step);
     case Opcode::kMoments:
-      return BindStatistic(i, /*moments=*/true);
     case Opcode::kNormaliseSums:
-      return BindStatistic(i, /*moments=*/false);
-    case Opcode::kNormalise: {
-      const NormaliseKernel kernel = {ElementwiseOf(i.result, EpilogueOf(step)),
-                                      At(i.terms[0].value), StatisticAt(i.statistic),
-                                      static_cast<float>(i.epsilon)};
-      return Add(kernel, Elementwise::Indices(Elements(i.result)));
-    }
-    case Opcode::kNormaliseAdjoint: {
-      const NormaliseAdjointKernel kernel = {ElementwiseOf(i.result, EpilogueOf(step)),
-                                             At(i.terms[0].value),
-                                             At(i.terms[1].value),
-                                             StatisticAt(i.statistic),
-                                             StatisticAt(i.sums_statistic),
-                                             static_cast<float>(i.epsilon)};
-      return Add(kernel, Elementwise::Indices(Elements(i.result)));
-    }
+    case Opcode::kScalarGradient:
+    case Opcode::kChannelGradient:
+      return BindSums(step);
+    case Opcode::kNormalise:
+      return AddElementwise(
+          NormaliseKernel{ElementwiseOf(i.result, EpilogueOf(step)), At(i.terms[0].value),
+                          StatisticAt(i.statistic), static_cast<float>(i.epsilon)},
+          ShapeOf(i.result), step);
+    case Opcode::kNormaliseAdjoint:
+      return AddElementwise(
+          NormaliseAdjointKernel{ElementwiseOf(i.result, EpilogueOf(step)), At(i.terms[0].value),
+                                 At(i.terms[1].value), StatisticAt(i.statistic),
+                                 StatisticAt(i.sums_statistic), static_cast<float>(i.epsilon)},
+          ShapeOf(i.result), step);
     case Opcode::kJoin:
       return BindJoin(i);
     case Opcode::kView:
@@ -63,9 +64,6 @@ void Binder::BindStep(const Step& step) {
       return BindLoss(i);
     case Opcode::kFilterGradient:
       return BindFilterGradient(i);
-    case Opcode::kScalarGradient:
-    case Opcode::kChannelGradient:
-      return BindGradientSums(step);
   }
   Fail("the cuda engine does not know this instruction");
 }
@@ -83,6 +81,7 @@ Epilogue Binder::EpilogueOf(const Step& step) const {
     if (link.stored) stage.result = At(i.result);
     epilogue.stages[epilogue.num_stages++] = stage;
   }
+  SetSums(step, &epilogue);
   return epilogue;
 }
 
@@ -102,27 +101,18 @@ Stage Binder::StageOf(const Link& link, Epilogue* epilogue) const {
     }
   }
   if (mask) {
-    stage.where = At(i.terms[1].value);
+    stage.where = OperandOf(i.terms[1].value);
   } else {
     stage.map = MapOf(i);
   }
   return stage;
 }
 
-EpilogueTerm Binder::TermOf(const Term& term) const {
-  EpilogueTerm t;
-  t.coefficient = ScalarOf(term.coefficient);
-  const int by = plan_.steps.recomputed[term.value];
-  t.mapped = by >= 0;
-  if (!t.mapped) {
-    t.value = At(term.value);
-    return t;
-  }
+EpilogueOperand Binder::OperandOf(ValueId value) const {
+  const int by = plan_.steps.recomputed[value];
+  if (by < 0) return {At(value), false, {}, {}};
   const Instruction& i = program_.instructions()[by];
-  t.value = At(i.terms[0].value);
-  t.factor = ScalarOf(i.terms[0].coefficient);
-  t.map = MapOf(i);
-  return t;
+  return {At(i.terms[0].value), true, ScalarOf(i.terms[0].coefficient), MapOf(i)};
 }
 
 Elementwise Binder::ElementwiseOf(ValueId value, const Epilogue& epilogue) const {
@@ -137,8 +127,8 @@ void Binder::BindPointwise(const Step& step) {
     return BindConvolution(program_.instructions()[step.convolution], i.result, EpilogueOf(step));
   }
   if (i.terms.size() > Epilogue::kMaxTerms) return BindLongSum(i);
-  Add(PointwiseKernel{ElementwiseOf(i.result, EpilogueOf(step))},
-      Elementwise::Indices(Elements(i.result)));
+  AddElementwise(PointwiseKernel{ElementwiseOf(i.result, EpilogueOf(step))}, ShapeOf(i.result),
+                 step);
 }
 
 void Binder::BindLongSum(const Instruction& i) {

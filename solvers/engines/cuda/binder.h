@@ -42,11 +42,20 @@ class Binder : private Operands {
   void Zero(void* memory, int64_t words) {
     Add(FillKernel{static_cast<uint32_t*>(memory), 0}, words);
   }
+  // Memory that the next call may give out again.
   template <typename T>
   T* Scratch(int64_t count) {
     Narrow(count);
-    run_->scratch_bytes = std::max(run_->scratch_bytes, count * static_cast<int64_t>(sizeof(T)));
-    return static_cast<T*>(addresses_.scratch);
+    const int64_t bytes = kept_bytes_ + count * static_cast<int64_t>(sizeof(T));
+    run_->scratch_bytes = std::max(run_->scratch_bytes, bytes);
+    return reinterpret_cast<T*>(static_cast<char*>(addresses_.scratch) + kept_bytes_);
+  }
+
+  // Memory of its own, of what has been counted into kept_bytes_.
+  double* Kept(int64_t count) {
+    char* const memory = static_cast<char*>(addresses_.scratch) + kept_next_;
+    kept_next_ += count * static_cast<int64_t>(sizeof(double));
+    return reinterpret_cast<double*>(memory);
   }
 
   void BindStep(const Step& step);
@@ -57,7 +66,10 @@ class Binder : private Operands {
   Epilogue EpilogueOf(const Step& step) const;
   // The stage of a pointwise instruction or mask, whose terms are added to the epilogue's.
   Stage StageOf(const Link& link, Epilogue* epilogue) const;
-  EpilogueTerm TermOf(const Term& term) const;
+  EpilogueOperand OperandOf(ValueId value) const;
+  EpilogueTerm TermOf(const Term& term) const {
+    return {OperandOf(term.value), ScalarOf(term.coefficient)};
+  }
   Elementwise ElementwiseOf(ValueId value, const Epilogue& epilogue) const;
   void BindPointwise(const Step& step);
   // A sum too long for one kernel.
@@ -85,16 +97,33 @@ class Binder : private Operands {
 
   // ---- sums over the batch, and what follows from them: bind_sums.cc ----
 
-  // Launches the first pass; returns the number of ranges.
-  int64_t AddSums(ValueId first, ValueId second, bool sign, double** partials);
-  void BindStatistic(const Instruction& i, bool moments);
-  // One channel or scalar gradient, or two of one pass.
-  void BindGradientSums(const Step& step);
+  // A kernel of elementwise.h, with the sums that are taken in the same pass.
+  template <typename K>
+  void AddElementwise(const K& kernel, const Shape& shape, const Step& step);
+  // What stage of the epilogue gives which sum, weighed by what.
+  void SetSums(const Step& step, Epilogue* epilogue) const;
+  void BindSums(const Step& step);
+  bool SumsGradients(const Step& step) const;
+  int64_t RangesOfSums(const Shape& shape) const;
+  // Numbers of partial sums of all of a step's sums.
+  int64_t PartialSums(const Step& step) const;
+  // The second pass of a statistic; that of gradients waits for the others.
+  void FinishSum(const Instruction& i, const double* partials, int64_t ranges);
+  void FinishGradients();
   void BindLoss(const Instruction& i);
   void BindSgd(const SgdOptions& options);
 
+  // A gradient whose partial sums stay until all are finished together.
+  struct Unfinished {
+    GradientSumsKernel::Gradient gradient;
+    int64_t numbers;
+  };
+
   const Tuning& tuning_;
   BoundRun* run_;
+  int64_t kept_bytes_ = 0;  // the beginning of the scratch memory, for partial sums
+  int64_t kept_next_ = 0;
+  std::vector<Unfinished> unfinished_;
 };
 
 }  // namespace csc::cuda

@@ -197,9 +197,14 @@ std::string CudaExecutable::Describe() const {
   std::string text;
   for (const Step& step : plan_.steps.list) {
     const Instruction& i = program_.instructions()[step.instruction()];
-    for (const Link& link : step.links) {
-      if (&link != &step.links[0]) text += ", ";
-      text += Name(program_.instructions()[link.instruction].op);
+    std::vector<int> together;
+    for (const Link& link : step.links) together.push_back(link.instruction);
+    for (const Sums& sums : step.sums) {
+      together.insert(together.end(), sums.instructions.begin(), sums.instructions.end());
+    }
+    for (int k : together) {
+      if (k != together[0]) text += ", ";
+      text += Name(program_.instructions()[k].op);
     }
     if (step.convolution >= 0) {
       text += fmt::format(" at the end of {}", Name(program_.instructions()[step.convolution].op));

@@ -19,12 +19,16 @@ bool HasEpilogue(Opcode op) {
          op == Opcode::kNormaliseAdjoint;
 }
 
-bool IsGradientSum(Opcode op) {
-  return op == Opcode::kChannelGradient || op == Opcode::kScalarGradient;
+bool IsStatistic(Opcode op) { return op == Opcode::kMoments || op == Opcode::kNormaliseSums; }
+
+bool IsSum(Opcode op) {
+  return IsStatistic(op) || op == Opcode::kChannelGradient || op == Opcode::kScalarGradient;
 }
 
-// Terms that an epilogue sums: not where a mask looks.
-size_t SummedTerms(const Instruction& i) { return i.op == Opcode::kMask ? 1 : i.terms.size(); }
+// Terms that an epilogue adds: not where a mask looks, nor what another kernel reads.
+size_t AddedTerms(const Instruction& i) {
+  return i.op == Opcode::kPointwise ? i.terms.size() : i.op == Opcode::kMask ? 1 : 0;
+}
 
 class StepMaker {
  public:
@@ -32,16 +36,19 @@ class StepMaker {
       : program_(program),
         instructions_(program.instructions()),
         uses_(program.num_values(), 0),
-        only_summed_(program.num_values(), true),
+        absorbed_(program.num_values(), 0),
+        only_mapped_(program.num_values(), true),
         producer_(program.num_values(), -1),
         step_of_(program.num_values(), -1),
         taken_(instructions_.size(), false),
         beginnings_(instructions_.size()) {
     for (size_t k = 0; k < instructions_.size(); ++k) {
       const Instruction& i = instructions_[k];
-      for (const Term& term : i.terms) {
-        ++uses_[term.value];
-        if (i.op != Opcode::kPointwise) only_summed_[term.value] = false;
+      for (size_t t = 0; t < i.terms.size(); ++t) {
+        ++uses_[i.terms[t].value];
+        // An operand of an epilogue: a term, where a mask looks, what weighs a sum.
+        const bool maps = IsElementwise(i.op) || (IsSum(i.op) && t > 0);
+        if (!maps) only_mapped_[i.terms[t].value] = false;
       }
       if (i.result >= 0) producer_[i.result] = static_cast<int>(k);
     }
@@ -49,7 +56,7 @@ class StepMaker {
     for (ValueId input : program.inputs()) is_whole_[input] = true;
     for (ValueId output : program.outputs()) {
       is_whole_[output] = true;
-      only_summed_[output] = false;
+      only_mapped_[output] = false;
       ++uses_[output];
     }
   }
@@ -76,14 +83,14 @@ class StepMaker {
     return by >= 0 && uses_[term.value] == 1 && IsConvolution(instructions_[by].op);
   }
 
-  // A map of one stored value that is only summed need not be stored: its uses read as
-  // much without it.
+  // A map of one stored value need not be stored if its uses can map: they read as much
+  // without it.
   void FindRecomputed() {
     steps_.recomputed.assign(program_.num_values(), -1);
     for (size_t k = 0; k < instructions_.size(); ++k) {
       const Instruction& i = instructions_[k];
       if (i.op != Opcode::kPointwise || i.terms.size() != 1) continue;
-      if (!only_summed_[i.result] || uses_[i.result] == 0) continue;
+      if (!only_mapped_[i.result] || uses_[i.result] == 0) continue;
       if (EndsAConvolution(i.terms[0]) || steps_.recomputed[i.terms[0].value] >= 0) continue;
       steps_.recomputed[i.result] = static_cast<int>(k);
       taken_[k] = true;
@@ -131,7 +138,7 @@ class StepMaker {
       const int by = producer_[i.terms[t].value];
       // Of several, the last: its operands are the least likely to wait for it.
       if (by <= step.convolution) continue;
-      step = {by, {{k, static_cast<int>(t)}}};
+      step = {by, {{k, static_cast<int>(t)}}, {}};
     }
     if (step.convolution >= 0) taken_[step.convolution] = true;
   }
@@ -140,9 +147,10 @@ class StepMaker {
     const Instruction& i = instructions_[k];
     int after = -1;
     for (const Term& term : i.terms) after = std::max(after, step_of_[Operand(term)]);
+    if (IsSum(i.op)) return AddSum(k, after);
     int at = after;
     if (i.op != Opcode::kJoin && i.op != Opcode::kView) {
-      at = FindStep(k, after);
+      at = after >= 0 && Follows(after, k) ? Append(after, k) : Begin(k);
     } else if (!steps_.IsInPlace(program_, i)) {
       at = Begin(k);
     }
@@ -151,26 +159,22 @@ class StepMaker {
 
   int Begin(int k) {
     const Step& step = beginnings_[k];
-    steps_.list.push_back(step.convolution >= 0 ? step : Step{-1, {{k}}});
+    steps_.list.push_back(step.convolution >= 0 ? step : Step{-1, {{k}}, {}});
     return static_cast<int>(steps_.list.size()) - 1;
   }
 
-  // The step that does instruction k, whose operands are there after step `after`.
-  int FindStep(int k, int after) {
-    const int last = static_cast<int>(steps_.list.size()) - 1;
-    if (last >= 0 && SharesPass(steps_.list[last], k)) {
-      steps_.list[last].links.push_back({k});
-      return last;
+  int Append(int number, int k) {
+    Step& step = steps_.list[number];
+    step.links.push_back({k, Carried(step, instructions_[k])});
+    return number;
+  }
+
+  // Which of the terms of `i` the last link of a step has just computed; -1 for none.
+  int Carried(const Step& step, const Instruction& i) const {
+    for (size_t t = 0; t < AddedTerms(i); ++t) {
+      if (i.terms[t].value == ResultOf(step.links.back())) return static_cast<int>(t);
     }
-    if (after < 0 || !Follows(after, k)) return Begin(k);
-    Step& step = steps_.list[after];
-    const Instruction& i = instructions_[k];
-    Link link = {k};
-    for (size_t t = 0; t < SummedTerms(i) && link.carried < 0; ++t) {
-      if (i.terms[t].value == ResultOf(step.links.back())) link.carried = static_cast<int>(t);
-    }
-    step.links.push_back(link);
-    return after;
+    return -1;
   }
 
   ValueId ResultOf(const Link& link) const { return instructions_[link.instruction].result; }
@@ -185,10 +189,11 @@ class StepMaker {
     if (!HasEpilogue(first.op) || program_.shape(first.result) != program_.shape(i.result)) {
       return false;
     }
-    // What is not pointwise has a stage that stores its result, too.
     if (step.links.size() >= Epilogue::kMaxStages) return false;
-    size_t terms = SummedTerms(i);
-    for (const Link& link : step.links) terms += SummedTerms(instructions_[link.instruction]);
+    size_t terms = AddedTerms(i) - (Carried(step, i) >= 0 ? 1 : 0);
+    for (const Link& link : step.links) {
+      terms += AddedTerms(instructions_[link.instruction]) - (link.carried >= 0 ? 1 : 0);
+    }
     if (terms > Epilogue::kMaxTerms) return false;
     return std::all_of(i.terms.begin(), i.terms.end(), [&](const Term& term) {
       const ValueId operand = Operand(term);
@@ -198,29 +203,72 @@ class StepMaker {
     });
   }
 
-  // Whether a step sums what instruction k sums, and leaves the other of the two sums that
-  // a pass gives: the plain and the weighted one.
-  bool SharesPass(const Step& step, int k) const {
-    const Instruction& one = instructions_[step.instruction()];
+  void AddSum(int k, int after) {
+    const Instruction& i = instructions_[k];
+    const ValueId value = i.terms[0].value;
+    if (after >= 0 && AddToStep(&steps_.list[after], after, k)) {
+      absorbed_[value] +=
+          static_cast<int>(std::count_if(i.terms.begin(), i.terms.end(), [value](const Term& term) {
+            return term.value == value;
+          }));
+      return;
+    }
+    if (!steps_.list.empty() && steps_.list.back().links.empty() &&
+        Shares(&steps_.list.back().sums[0], k)) {
+      return;
+    }
+    steps_.list.push_back({-1, {}, {{-1, {k}}}});
+  }
+
+  // Where the value is a result of the step, and what weighs it is there before, or itself.
+  bool AddToStep(Step* step, int number, int k) {
+    const Instruction& i = instructions_[k];
+    const auto link = std::find_if(step->links.begin(), step->links.end(),
+                                   [&](const Link& l) { return ResultOf(l) == i.terms[0].value; });
+    if (link == step->links.end() || step->convolution >= 0) return false;
+    const Instruction& first = instructions_[step->instruction()];
+    if (!HasEpilogue(first.op) || IsConvolution(first.op)) return false;
+    if (AddedTerms(first) > Epilogue::kMaxTerms) return false;
+    if (i.terms.back().value == i.terms[0].value) {
+      if (i.channel_sum == ChannelSum::kTimesSignOfSecond) return false;
+    } else if (step_of_[Operand(i.terms.back())] >= number) {
+      return false;
+    }
+    const auto position = static_cast<int>(link - step->links.begin());
+    for (Sums& sums : step->sums) {
+      if (sums.link == position) return Shares(&sums, k);
+    }
+    if (step->sums.size() >= Epilogue::kMaxSums) return false;
+    step->sums.push_back({position, {k}});
+    return true;
+  }
+
+  // Whether sums of the same value leave the other of the two that a pass gives, the plain
+  // and the weighted one, to instruction k; then it is added.
+  bool Shares(Sums* sums, int k) const {
+    const Instruction& one = instructions_[sums->instructions[0]];
     const Instruction& other = instructions_[k];
-    return IsGradientSum(one.op) && IsGradientSum(other.op) && step.links.size() == 1 &&
-           one.terms[0].value == other.terms[0].value &&
-           (one.terms.size() == 1) != (other.terms.size() == 1);
+    const bool shares = sums->instructions.size() == 1 && !IsStatistic(one.op) &&
+                        !IsStatistic(other.op) && one.terms[0].value == other.terms[0].value &&
+                        (one.terms.size() == 1) != (other.terms.size() == 1);
+    if (shares) sums->instructions.push_back(k);
+    return shares;
   }
 
   void FindStored(Step* step) {
-    for (size_t l = 0; l + 1 < step->links.size(); ++l) {
+    for (size_t l = 0; l < step->links.size(); ++l) {
       const ValueId value = ResultOf(step->links[l]);
-      if (value < 0) continue;
-      const Link& next = step->links[l + 1];
-      step->links[l].stored = next.carried < 0 || uses_[value] > 1;
+      if (value < 0 || !HasEpilogue(instructions_[step->links[l].instruction].op)) continue;
+      const bool carried = l + 1 < step->links.size() && step->links[l + 1].carried >= 0;
+      step->links[l].stored = uses_[value] > absorbed_[value] + (carried ? 1 : 0);
     }
   }
 
   const Program& program_;
   const std::vector<Instruction>& instructions_;
   std::vector<int> uses_;          // by value, as an output too
-  std::vector<bool> only_summed_;  // by value: by pointwise instructions
+  std::vector<int> absorbed_;      // by value: uses in sums of the step that computes it
+  std::vector<bool> only_mapped_;  // by value: where an epilogue can map what it reads
   std::vector<int> producer_;      // by value, -1: an input
   std::vector<bool> is_whole_;     // by value
   std::vector<int> step_of_;       // by value: after which it is there, -1: from the first on
@@ -265,6 +313,11 @@ std::vector<ValueId> Steps::ReadBy(const Program& program, const Step& step) con
       if (static_cast<int>(t) != link.carried) add(i.terms[t].value);
     }
     if (i.result >= 0) written.push_back(i.result);
+  }
+  for (const Sums& sums : step.sums) {
+    for (int k : sums.instructions) {
+      for (const Term& term : program.instructions()[k].terms) add(term.value);
+    }
   }
   return read;
 }

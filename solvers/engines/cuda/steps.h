@@ -16,18 +16,26 @@ struct Link {
   // Which of its terms has just been computed, and is at hand: by the link before or,
   // for the first, by the step's convolution. -1: none.
   int carried = -1;
-  bool stored = true;  // else only the next link needs its result
+  bool stored = true;  // else only the rest of the step needs its result
+};
+
+// Sums over the batch that one pass gives: a statistic, or one or two gradients, the plain
+// and the weighted sum of the same value.
+struct Sums {
+  int link = -1;  // of the step, whose result is summed; -1: a value from memory
+  std::vector<int> instructions;
 };
 
 // What one kernel does: an instruction of the program. A pointwise one may take the
 // analysis or synthesis of one of its terms along, which then ends in the pointwise
 // arithmetic. Pointwise instructions and masks on results of the same shape may follow at
-// once, element by element. Of sums over the batch two may share one pass.
+// once, element by element, and where no convolution is in it, sums of any of its results.
 struct Step {
   int convolution = -1;  // the instruction taken along, or -1
   std::vector<Link> links;
+  std::vector<Sums> sums;  // with no link: all of the step
 
-  int instruction() const { return links[0].instruction; }
+  int instruction() const { return links.empty() ? sums[0].instructions[0] : links[0].instruction; }
 };
 
 // Where a value is: in itself, or in a whole that it is a part of.

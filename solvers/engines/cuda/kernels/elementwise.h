@@ -40,35 +40,34 @@ struct Element {
   bool present;
 };
 
-// coefficient * value; or, of a value that is not stored because it is but
-// P_b(a * factor * v), coefficient * that, from v.
-struct EpilogueTerm {
-  Source value;
-  Scalar coefficient;
+// A value that an epilogue reads; or one that is not stored because it is but
+// P_b(a * factor * v), from v.
+struct EpilogueOperand {
+  Source value;  // null: none
   bool mapped = false;
   Scalar factor;
   ProximalMap map;
 
+  // All reads before the first use, so that they are waited for together.
   template <int kCount>
-  CSC_HOST_DEVICE void AddTo(const Element* elements, float* sums) const {
-    // All reads before the first use, so that they are waited for together.
-    float values[kCount];
+  CSC_HOST_DEVICE void Load(const Element* elements, float* values) const {
     CSC_UNROLL
     for (int k = 0; k < kCount; ++k) {
       const Element& e = elements[k];
       values[k] = e.present ? value.At(e.sample)[e.inside] : 0.0f;
     }
-    if (mapped) {
-      const float inner = factor.value();
-      CSC_UNROLL
-      for (int k = 0; k < kCount; ++k) {
-        if (elements[k].present) values[k] = map(inner * values[k], elements[k].channel);
-      }
-    }
-    const float outer = coefficient.value();
+    if (!mapped) return;
+    const float inner = factor.value();
     CSC_UNROLL
-    for (int k = 0; k < kCount; ++k) sums[k] += outer * values[k];
+    for (int k = 0; k < kCount; ++k) {
+      if (elements[k].present) values[k] = map(inner * values[k], elements[k].channel);
+    }
   }
+};
+
+struct EpilogueTerm {
+  EpilogueOperand operand;
+  Scalar coefficient;
 };
 
 // One pointwise instruction, y = P_b(a * sum of terms), or mask, y = sum where `where` is
@@ -80,15 +79,28 @@ struct Stage {
   Scalar carried;
   uint32_t end_term = 0;  // of the epilogue's: from the stage before's on they are its own
   ProximalMap map;
-  Source where;   // null: no mask
-  Result result;  // null: only the next stage needs it
+  EpilogueOperand where;
+  Result result;  // null: only what follows needs it
+  // Which of its kernel's sums y is added to, and what weighs it there: none for y itself.
+  int32_t sum = kNoSum;
+  EpilogueOperand weight;
+  bool sign_of_weight = false;
+
+  static constexpr int32_t kNoSum = -1;
+};
+
+// For kernels that sum nothing.
+struct NoSums {
+  template <int kCount>
+  CSC_HOST_DEVICE void Add(const Stage&, const Element*, const float*) const {}
 };
 
 // What becomes of elements that a kernel has computed: a chain of instructions. A stage
 // may read what an earlier one has stored, as the same thread did.
 struct Epilogue {
-  static constexpr uint32_t kMaxStages = 4;
+  static constexpr uint32_t kMaxStages = 5;
   static constexpr uint32_t kMaxTerms = 8;
+  static constexpr uint32_t kMaxSums = 3;
 
   uint32_t num_stages = 0;
   Stage stages[kMaxStages];
@@ -96,8 +108,9 @@ struct Epilogue {
 
   // The loops over stages and terms stay loops, or the code of a tile's many elements
   // would not fit into the cache of instructions.
-  template <int kCount>
-  CSC_HOST_DEVICE void Finish(const Element* elements, float* values) const {
+  template <int kCount, typename Sums = NoSums>
+  CSC_HOST_DEVICE void Finish(const Element* elements, float* values,
+                              const Sums& sums = Sums()) const {
     uint32_t t = 0;
     CSC_NO_UNROLL
     for (uint32_t s = 0; s < num_stages; ++s) {
@@ -106,12 +119,24 @@ struct Epilogue {
       CSC_UNROLL
       for (int k = 0; k < kCount; ++k) values[k] = stage.carries ? carried * values[k] : 0.0f;
       CSC_NO_UNROLL
-      for (; t < stage.end_term; ++t) terms[t].AddTo<kCount>(elements, values);
+      for (; t < stage.end_term; ++t) {
+        float term[kCount];
+        terms[t].operand.Load<kCount>(elements, term);
+        const float coefficient = terms[t].coefficient.value();
+        CSC_UNROLL
+        for (int k = 0; k < kCount; ++k) values[k] += coefficient * term[k];
+      }
       CSC_UNROLL
       for (int k = 0; k < kCount; ++k) {
         if (elements[k].present) values[k] = stage.map(values[k], elements[k].channel);
       }
-      if (stage.where.data != nullptr) Mask<kCount>(stage.where, elements, values);
+      if (stage.where.value.data != nullptr) {
+        float where[kCount];
+        stage.where.Load<kCount>(elements, where);
+        CSC_UNROLL
+        for (int k = 0; k < kCount; ++k) values[k] = where[k] != 0 ? values[k] : 0.0f;
+      }
+      sums.template Add<kCount>(stage, elements, values);
       if (stage.result.data == nullptr) continue;
       CSC_UNROLL
       for (int k = 0; k < kCount; ++k) {
@@ -119,19 +144,6 @@ struct Epilogue {
         if (e.present) stage.result.At(e.sample)[e.inside] = values[k];
       }
     }
-  }
-
- private:
-  template <int kCount>
-  CSC_HOST_DEVICE static void Mask(const Source& where, const Element* elements, float* values) {
-    float masks[kCount];
-    CSC_UNROLL
-    for (int k = 0; k < kCount; ++k) {
-      const Element& e = elements[k];
-      masks[k] = e.present ? where.At(e.sample)[e.inside] : 0.0f;
-    }
-    CSC_UNROLL
-    for (int k = 0; k < kCount; ++k) values[k] = masks[k] != 0 ? values[k] : 0.0f;
   }
 };
 
@@ -150,25 +162,30 @@ struct Elementwise {
     constexpr int64_t kElements = kCount * int64_t{kLanes};
     return (size + kElements - 1) / kElements * kLanes;
   }
-  CSC_HOST_DEVICE void Locate(uint32_t index, Element* elements) const {
+  // Where `kernel`, of this base, computes elements from memory, and its epilogue goes on.
+  template <typename K>
+  CSC_HOST_DEVICE static void Run(const K& kernel, uint32_t index) {
+    Element elements[kCount];
     CSC_UNROLL
     for (int k = 0; k < kCount; ++k) {
       const uint32_t i = index / kLanes * (kCount * kLanes) + k * kLanes + index % kLanes;
       Element& e = elements[k];
-      e.sample = channels.Split(plane.Quotient(i), &e.channel);
-      e.inside = i - e.sample * channels.value() * plane.value();
-      e.present = i < size;
+      e.sample = kernel.channels.Split(kernel.plane.Quotient(i), &e.channel);
+      e.inside = i - e.sample * kernel.channels.value() * kernel.plane.value();
+      e.present = i < kernel.size;
     }
+    float values[kCount];
+    kernel.Compute(elements, values);
+    kernel.epilogue.template Finish<kCount>(elements, values);
   }
 };
 
 struct PointwiseKernel : Elementwise {
-  CSC_HOST_DEVICE void operator()(uint32_t index) const {
-    Element elements[kCount];
-    Locate(index, elements);
-    float values[kCount] = {};
-    epilogue.Finish<kCount>(elements, values);
+  CSC_HOST_DEVICE void Compute(const Element*, float* values) const {
+    CSC_UNROLL
+    for (int k = 0; k < kCount; ++k) values[k] = 0;
   }
+  CSC_HOST_DEVICE void operator()(uint32_t index) const { Run(*this, index); }
 };
 
 // (x - mean) / sqrt(variance + epsilon).
@@ -177,20 +194,18 @@ struct NormaliseKernel : Elementwise {
   const float* moments;  // [2][channels]
   float epsilon;
 
-  CSC_HOST_DEVICE void operator()(uint32_t index) const {
-    Element elements[kCount];
-    Locate(index, elements);
-    float values[kCount] = {};
+  CSC_HOST_DEVICE void Compute(const Element* elements, float* values) const {
     CSC_UNROLL
     for (int k = 0; k < kCount; ++k) {
       const Element& e = elements[k];
+      values[k] = 0;
       if (!e.present) continue;
       const float variance = Read(moments + channels.value() + e.channel);
       const float centred = Read(source.At(e.sample) + e.inside) - Read(moments + e.channel);
       values[k] = centred / sqrtf(variance + epsilon);
     }
-    epilogue.Finish<kCount>(elements, values);
   }
+  CSC_HOST_DEVICE void operator()(uint32_t index) const { Run(*this, index); }
 };
 
 // (dy - mean(dy) - y mean(dy y)) / sqrt(variance + epsilon).
@@ -201,21 +216,19 @@ struct NormaliseAdjointKernel : Elementwise {
   const float* sums;     // [2][channels]: mean(dy), mean(dy y)
   float epsilon;
 
-  CSC_HOST_DEVICE void operator()(uint32_t index) const {
-    Element elements[kCount];
-    Locate(index, elements);
-    float values[kCount] = {};
+  CSC_HOST_DEVICE void Compute(const Element* elements, float* values) const {
     CSC_UNROLL
     for (int k = 0; k < kCount; ++k) {
       const Element& e = elements[k];
+      values[k] = 0;
       if (!e.present) continue;
       const uint32_t second = channels.value() + e.channel;
       const float centred = Read(gradient.At(e.sample) + e.inside) - Read(sums + e.channel) -
                             Read(normalised.At(e.sample) + e.inside) * Read(sums + second);
       values[k] = centred / sqrtf(Read(moments + second) + epsilon);
     }
-    epilogue.Finish<kCount>(elements, values);
   }
+  CSC_HOST_DEVICE void operator()(uint32_t index) const { Run(*this, index); }
 };
 
 struct FillKernel {

@@ -101,6 +101,9 @@ TEST(Plan, RunsEveryInstructionOnce) {
     for (const Step& step : steps.list) {
       if (step.convolution >= 0) ++runs[step.convolution];
       for (const Link& link : step.links) ++runs[link.instruction];
+      for (const Sums& sums : step.sums) {
+        for (int k : sums.instructions) ++runs[k];
+      }
     }
     for (size_t k = 0; k < runs.size(); ++k) {
       const Instruction& i = program.instructions()[k];
@@ -204,7 +207,7 @@ TEST_F(Fusion, EndsWhereTheEpilogueIsFull) {
   EXPECT_EQ(plan.steps.list.size(), 20 / Epilogue::kMaxStages);
 }
 
-TEST_F(Fusion, ComputesAMapOfOneValueWhereItIsSummed) {
+TEST_F(Fusion, ComputesAMapOfOneValueWhereItIsUsed) {
   const ValueId map = program_.Pointwise({{other_, {2}}}, Shrink::kNonnegative);
   program_.MarkOutput(program_.Combine({{map, {}}, {code_, {}}}));
   const ValueId e = program_.Analysis(x_, filters_, SamePadded({3, 3}), {2});
@@ -213,6 +216,68 @@ TEST_F(Fusion, ComputesAMapOfOneValueWhereItIsSummed) {
   EXPECT_EQ(plan.steps.list.size(), 2u);
   EXPECT_EQ(plan.offsets[map], -1);
   EXPECT_EQ(plan.steps.ReadBy(program_, plan.steps.list[0]), (std::vector<ValueId>{x_, other_}));
+}
+
+class SummedInPassing : public ::testing::Test {
+ protected:
+  SummedInPassing() {
+    parameter_ = program_.AddParameter("b", {3});
+    x_ = program_.AddInput({3, 6, 6});
+    weight_ = program_.AddInput({3, 6, 6});
+  }
+  // Not a map of one value.
+  ValueId Elementwise() { return program_.Combine({{x_, {2}}, {weight_, {}}}); }
+  void Sum(ValueId value, ChannelSum kind, ValueId weight = -1) {
+    Instruction sum{Opcode::kChannelGradient, {{value, {}}}};
+    if (weight >= 0) sum.terms.push_back({weight, {}});
+    sum.channel_target = {parameter_, 0, 3};
+    sum.channel_sum = kind;
+    program_.Append(sum, {}, false);
+  }
+
+  Program program_;
+  int parameter_;
+  ValueId x_, weight_;
+};
+
+TEST_F(SummedInPassing, AValueThatNobodyElseNeedsIsNotStored) {
+  const ValueId value = Elementwise();
+  Sum(value, ChannelSum::kPlain);
+  Sum(value, ChannelSum::kTimesSecond, weight_);
+  const Plan plan = MakePlan(program_);
+  ASSERT_EQ(plan.steps.list.size(), 1u);
+  EXPECT_FALSE(plan.steps.list[0].links[0].stored);
+  ASSERT_EQ(plan.steps.list[0].sums.size(), 1u);
+  EXPECT_EQ(plan.steps.list[0].sums[0].instructions, (std::vector<int>{1, 2}));
+  EXPECT_EQ(plan.floats_per_image, 2 * 108);
+}
+
+TEST_F(SummedInPassing, TwoWeightedSumsOfOneValueAreTwoPasses) {
+  const ValueId value = Elementwise();
+  Sum(value, ChannelSum::kTimesSecond, weight_);
+  Sum(value, ChannelSum::kTimesSecond, x_);
+  Sum(value, ChannelSum::kPlain);  // shares the first
+  const Plan plan = MakePlan(program_);
+  ASSERT_EQ(plan.steps.list.size(), 2u);
+  EXPECT_TRUE(plan.steps.list[0].links[0].stored);
+  EXPECT_EQ(plan.steps.list[0].sums[0].instructions, (std::vector<int>{1, 3}));
+}
+
+TEST_F(SummedInPassing, NotWhatIsWeighedByWhatComesLater) {
+  const ValueId value = Elementwise();
+  const ValueId later = program_.MaxPool(x_, {{1, 1}, {1, 1}});
+  Sum(value, ChannelSum::kTimesSecond, later);
+  EXPECT_EQ(MakePlan(program_).steps.list.size(), 3u);
+}
+
+TEST_F(SummedInPassing, NotWhatAConvolutionEndsIn) {
+  const int filters = program_.AddParameter("F", {3, 3, 3, 3});
+  const ValueId code = program_.Analysis(x_, filters, SamePadded({3, 3}));
+  const ValueId value = program_.Combine({{code, {}}, {x_, {}}});
+  Sum(value, ChannelSum::kPlain);
+  const Plan plan = MakePlan(program_);
+  ASSERT_EQ(plan.steps.list.size(), 2u);
+  EXPECT_TRUE(plan.steps.list[1].links.empty());
 }
 
 class Parts : public ::testing::Test {
