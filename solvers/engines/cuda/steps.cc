@@ -190,6 +190,8 @@ class StepMaker {
       return false;
     }
     if (step.links.size() >= Epilogue::kMaxStages) return false;
+    const bool after_convolution = step.convolution >= 0 || IsConvolution(first.op);
+    if (after_convolution && i.op == Opcode::kMask && IsSummedAndScaled(i.result)) return false;
     size_t terms = AddedTerms(i) - (Carried(step, i) >= 0 ? 1 : 0);
     for (const Link& link : step.links) {
       terms += AddedTerms(instructions_[link.instruction]) - (link.carried >= 0 ? 1 : 0);
@@ -201,6 +203,22 @@ class StepMaker {
              std::any_of(step.links.begin(), step.links.end(),
                          [&](const Link& link) { return ResultOf(link) == operand; });
     });
+  }
+
+  // What batch normalisation's adjoint begins with: a gradient behind its mask, summed for
+  // the threshold and the scale and, scaled, for the statistic. In a pass of its own this is
+  // done in passing, and 4 or 5 values are read or written in place of 7 where it is done at
+  // the end of a convolution, which cannot sum.
+  bool IsSummedAndScaled(ValueId value) const {
+    bool summed = false, scaled = false;
+    for (const Instruction& i : instructions_) {
+      for (const Term& term : i.terms) {
+        if (term.value != value) continue;
+        summed = summed || IsSum(i.op);
+        scaled = scaled || (i.op == Opcode::kPointwise && i.scale.present());
+      }
+    }
+    return summed && scaled;
   }
 
   void AddSum(int k, int after) {

@@ -280,6 +280,22 @@ TEST_F(SummedInPassing, NotWhatAConvolutionEndsIn) {
   EXPECT_TRUE(plan.steps.list[1].links.empty());
 }
 
+// The adjoint of batch normalisation does better without the convolution.
+TEST_F(SummedInPassing, AMaskedGradientThatIsScaledLeavesTheConvolution) {
+  const int filters = program_.AddParameter("F", {3, 3, 3, 3});
+  const ValueId code = program_.Analysis(x_, filters, SamePadded({3, 3}));
+  const ValueId value = program_.Combine({{code, {}}, {x_, {}}});
+  const ValueId masked = program_.Mask(value, weight_);
+  Sum(masked, ChannelSum::kPlain);
+  const ValueId scaled = program_.Pointwise({{masked, {}}}, Shrink::kNone, {}, {parameter_, 0, 3});
+  Sum(scaled, ChannelSum::kPlain);
+  program_.MarkOutput(scaled);
+  const Plan plan = MakePlan(program_);
+  ASSERT_EQ(plan.steps.list.size(), 2u);
+  EXPECT_FALSE(plan.steps.list[1].links[0].stored);
+  EXPECT_EQ(plan.steps.list[1].sums.size(), 2u);
+}
+
 class Parts : public ::testing::Test {
  protected:
   Program program_;
