@@ -78,10 +78,23 @@ void Binder::AddTensorConvolution(const Instruction& i, ValueId result,
   const TensorTile tile =
       ChooseTensorTile(tuning_.capability, tuning_.tensor_blocks, i.geometry, ShapeOf(result),
                        filters.padded_channels / filters.group, batch_);
-  Narrow(tile.blocks);
-  run_->launches.push_back(BindTensorConvolution(plan_.arithmetic, *this, i, result, filters,
-                                                 addresses_.filters + filters.offset, tile,
-                                                 epilogue, batch_));
+  const int64_t parts = PartsOf(tuning_, filters, tile);
+  Narrow(tile.blocks * parts);
+  const auto add = [&](const Epilogue& end) {
+    run_->launches.push_back(BindTensorConvolution(plan_.arithmetic, *this, i, result, filters,
+                                                   addresses_.filters + filters.offset, tile, parts,
+                                                   end, batch_));
+  };
+  if (parts == 1) return add(epilogue);
+  const int64_t size = Elements(result);
+  float* const sums = Scratch<float>(parts * size);
+  Epilogue part;
+  part.num_stages = 1;
+  part.stages[0].carries = true;
+  part.stages[0].result = {sums, static_cast<uint32_t>(ShapeOf(result).size())};
+  add(part);
+  Add(AddPartsKernel{ElementwiseOf(result, epilogue), sums, static_cast<uint32_t>(parts)},
+      Elementwise::Indices(size));
 }
 
 void Binder::BindFilterGradient(const Instruction& i) {
@@ -155,6 +168,10 @@ int64_t RangesOf(const Tuning& tuning, const PackedFilters& filters, const Shape
                           SplitConvolutionKernel<false>::kOut;
   return ChooseSplit(tuning.capability, tuning.split_threads, threads, filters.source_channels,
                      filters.source_channels * filters.taps, tuning.split_products);
+}
+
+int64_t PartsOf(const Tuning& tuning, const PackedFilters& filters, const TensorTile& tile) {
+  return ChooseTensorParts(tuning.capability, tuning.split_threads, tile, filters.chunks());
 }
 
 std::optional<TensorGradientTile> GradientTileOf(const Plan& plan, const Tuning& tuning,

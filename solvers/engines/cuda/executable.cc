@@ -157,11 +157,13 @@ std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId re
         tile.rule - kTensorTable + 1, kTensorTableVersion);
   };
   if (filters.tensor) {
-    return fmt::format(": tensor cores, {}: {}", Name(plan_.arithmetic),
-                       describe(ChooseTensorTile(device_.tuning().capability,
-                                                 device_.tuning().tensor_blocks, i.geometry, shape,
-                                                 filters.padded_channels / filters.group, batch),
-                                filters.group));
+    const TensorTile tile =
+        ChooseTensorTile(device_.tuning().capability, device_.tuning().tensor_blocks, i.geometry,
+                         shape, filters.padded_channels / filters.group, batch);
+    const int64_t parts = PartsOf(device_.tuning(), filters, tile);
+    return fmt::format(": tensor cores, {}: {}{}", Name(plan_.arithmetic),
+                       describe(tile, filters.group),
+                       parts > 1 ? fmt::format(", their sums in {} parts", parts) : "");
   }
   const auto tile = ChooseFloat32Tile(device_.tuning().capability, device_.tuning().tensor_blocks,
                                       i, shape, batch);

@@ -109,6 +109,8 @@ void CollectFilters(const Program& program, Plan* plan) {
 
 }  // namespace
 
+int64_t PackedFilters::chunks() const { return padded_source / kTensorWords; }
+
 bool Plan::OnTensorCores(const Instruction& convolution) const {
   return tensor_cores() && WhyNotOnTensorCores(convolution) == nullptr;
 }

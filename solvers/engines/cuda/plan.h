@@ -27,6 +27,7 @@ struct PackedFilters {
   int64_t offset = 0;  // in floats
 
   int64_t floats() const { return taps * padded_source * padded_channels; }
+  int64_t chunks() const;  // of source channels, on tensor cores
 };
 
 struct Plan {

@@ -35,7 +35,7 @@ using Kernel = std::variant<
     TensorConvolutionKernel<Tf32, 2, 2, 4>, TensorConvolutionKernel<Tf32, 2, 8, 4>,
     TensorConvolutionKernel<Bfloat16, 1, 2, 4>, TensorConvolutionKernel<Bfloat16, 1, 8, 4>,
     TensorConvolutionKernel<Bfloat16, 2, 2, 4>, TensorConvolutionKernel<Bfloat16, 2, 8, 4>,
-    TensorFilterGradientKernel, TiledConvolutionKernel, TiledFilterGradientKernel>;
+    AddPartsKernel, TensorFilterGradientKernel, TiledConvolutionKernel, TiledFilterGradientKernel>;
 
 struct Launch {
   Kernel kernel;

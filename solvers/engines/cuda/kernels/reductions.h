@@ -49,8 +49,9 @@ struct SummingKernel {
         CSC_UNROLL
         for (int k = 0; k < kCount; ++k) weights[k] = values[k];
       }
-      double& plain = shared.sums[2 * stage.sum].values[thread];
-      double& weighted = shared.sums[2 * stage.sum + 1].values[thread];
+      double& plain_sum = shared.sums[2 * stage.sum].values[thread];
+      double& weighted_sum = shared.sums[2 * stage.sum + 1].values[thread];
+      double plain = plain_sum, weighted = weighted_sum;
       CSC_UNROLL
       for (int k = 0; k < kCount; ++k) {
         if (!elements[k].present) continue;
@@ -59,6 +60,8 @@ struct SummingKernel {
         plain += value;
         weighted += value * (stage.sign_of_weight ? (w > 0) - (w < 0) : static_cast<double>(w));
       }
+      plain_sum = plain;
+      weighted_sum = weighted;
     }
   };
 

@@ -1,6 +1,6 @@
 // Analysis, and synthesis of stride 1, in float32, in the tiles of
-// tensor_convolution.h: shared memory holds what a tile's taps meet, and a lane
-// sums 8 result channels of 8 pixels in registers.
+// tensor_convolution.h, in one part: shared memory holds what a tile's taps meet, and a
+// lane sums 8 result channels of 8 pixels in registers.
 //
 // Products are added in the order of ConvolutionKernel, so that both give the
 // same bits, and filters are packed as for it.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "solvers/algorithms/msd_csc.h"
 #include "solvers/engines/cuda/kernels/elementwise.h"
 #include "tests/solvers/gradients.h"
 #include "tests/solvers/random.h"
@@ -216,6 +217,24 @@ TEST_F(Fusion, ComputesAMapOfOneValueWhereItIsUsed) {
   EXPECT_EQ(plan.steps.list.size(), 2u);
   EXPECT_EQ(plan.offsets[map], -1);
   EXPECT_EQ(plan.steps.ReadBy(program_, plan.steps.list[0]), (std::vector<ValueId>{x_, other_}));
+}
+
+// All that is between them is at their ends, the first extrapolation included; the code
+// of the first iteration's identity half is nowhere, and nothing is copied to be joined.
+TEST(Plan, DoesAnMsdCscLayerInAKernelForEachConvolution) {
+  Program program;
+  UnrolledParameters parameters;
+  parameters.filters = program.AddParameter("F", {4, 3, 3, 3});
+  parameters.threshold = program.AddParameter("b", {7});
+  parameters.step = program.AddParameter("c", {1});
+  MsdCscOptions options;
+  options.unrolled.geometry = SamePadded({3, 3});
+  options.unrolled.unfolding = 3;
+  options.unrolled.algorithm = Algorithm::kFista;
+  program.MarkOutput(MsdCsc(&program, program.AddInput({3, 8, 8}), parameters, options));
+  const Plan plan = MakePlan(program);
+  ASSERT_EQ(plan.steps.list.size(), 2u * 3 + 1);
+  for (const Step& step : plan.steps.list) EXPECT_GE(step.convolution, 0);
 }
 
 class SummedInPassing : public ::testing::Test {
