@@ -21,7 +21,7 @@ namespace csc::cuda {
 struct Tuning {
   // Convolutions take four pixels a thread where that leaves so many threads.
   int64_t wide_threads = 1 << 16;
-  // Positions of a range of a channel's sum.
+  // Positions of a range of a channel's sum; small maps have ranges down to an eighth.
   int64_t sum_range = 8192;
   // Blocks that a filter gradient is cut into, if ranges are of this many
   // positions at least.

@@ -109,7 +109,7 @@ void Binder::BindFilterGradient(const Instruction& i) {
                               static_cast<uint32_t>(ranges),
                               {ScalarOf(i.terms[0].coefficient), ScalarOf(i.terms[1].coefficient)},
                               GradientAt(i.filters, 0)},
-      entries);
+      CeilDiv(entries, FilterGradientSumKernel::kEntries));
 }
 
 int64_t Binder::AddTiledGradient(const Instruction& i, const TensorGradientTile& tile,

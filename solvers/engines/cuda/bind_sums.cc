@@ -17,8 +17,15 @@ bool Binder::SumsGradients(const Step& step) const {
   return false;
 }
 
+int64_t Binder::RangeOfSums(const Shape& shape) const {
+  constexpr int64_t kWanted = 16;  // ranges of a channel, where that leaves enough to sum
+  const int64_t least = std::max<int64_t>(tuning_.sum_range / 8, 1);
+  return std::clamp(CeilDiv(batch_ * shape.height * shape.width, kWanted), least,
+                    tuning_.sum_range);
+}
+
 int64_t Binder::RangesOfSums(const Shape& shape) const {
-  return CeilDiv(batch_ * shape.height * shape.width, tuning_.sum_range);
+  return CeilDiv(batch_ * shape.height * shape.width, RangeOfSums(shape));
 }
 
 int64_t Binder::PartialSums(const Step& step) const {
@@ -37,7 +44,7 @@ void Binder::AddElementwise(const K& kernel, const Shape& shape, const Step& ste
   summing.flat = kernel;
   summing.positions = static_cast<uint32_t>(batch_ * shape.height * shape.width);
   summing.ranges = Divisor(ranges);
-  summing.range = static_cast<uint32_t>(Narrow(tuning_.sum_range));
+  summing.range = static_cast<uint32_t>(Narrow(RangeOfSums(shape)));
   summing.num_sums = static_cast<uint32_t>(num_sums);
   for (int64_t s = 0; s < num_sums; ++s) {
     summing.partials[s] = partials + s * shape.channels * ranges * 2;

@@ -104,6 +104,8 @@ class Binder : private Operands {
   void SetSums(const Step& step, Epilogue* epilogue) const;
   void BindSums(const Step& step);
   bool SumsGradients(const Step& step) const;
+  // Positions of a range of a channel's sum, and how many ranges there are.
+  int64_t RangeOfSums(const Shape& shape) const;
   int64_t RangesOfSums(const Shape& shape) const;
   // Numbers of partial sums of all of a step's sums.
   int64_t PartialSums(const Step& step) const;
