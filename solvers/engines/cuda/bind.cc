@@ -1,19 +1,20 @@
 #include "solvers/engines/cuda/bind.h"
 
-#include <algorithm>
-#include <array>
-
 #include "solvers/engines/cuda/binder.h"
 
 namespace csc::cuda {
 
 void Binder::Bind(const SgdOptions* step) {
   run_->launches.clear();
-  run_->scratch_bytes = 0;
   if (plan_.has_loss) Zero(addresses_.results, LossResults::Words(batch_));
   if (plan_.has_gradients) Zero(addresses_.sums, 2 * program_.parameter_size());
-  for (const Step& s : plan_.steps) BindStep(s);
+  for (const Step& s : plan_.steps.list) {
+    if (SumsGradients(s)) kept_bytes_ += PartialSums(s) * static_cast<int64_t>(sizeof(double));
+  }
+  run_->scratch_bytes = kept_bytes_;
+  for (const Step& s : plan_.steps.list) BindStep(s);
   if (plan_.has_gradients) {
+    FinishGradients();
     Add(RoundKernel{addresses_.sums, addresses_.gradients}, program_.parameter_size());
   }
   if (step == nullptr) return;
@@ -24,30 +25,30 @@ void Binder::Bind(const SgdOptions* step) {
 }
 
 void Binder::BindStep(const Step& step) {
-  const Instruction& i = program_.instructions()[step.instruction];
+  const Instruction& i = program_.instructions()[step.instruction()];
   switch (i.op) {
     case Opcode::kAnalysis:
     case Opcode::kSynthesis:
-      return BindConvolution(i, {}, i.result);
+      return BindConvolution(i, i.result, EpilogueOf(step));
     case Opcode::kPointwise:
-      return BindPointwise(i, step);
     case Opcode::kMask:
-      return Add(MaskKernel{At(i.terms[0].value), At(i.terms[1].value), At(i.result)},
-                 Elements(i.result));
+      return BindPointwise(step);
     case Opcode::kMoments:
-      return BindStatistic(i, /*moments=*/true);
     case Opcode::kNormaliseSums:
-      return BindStatistic(i, /*moments=*/false);
+    case Opcode::kScalarGradient:
+    case Opcode::kChannelGradient:
+      return BindSums(step);
     case Opcode::kNormalise:
-      return Add(NormaliseKernel{At(i.terms[0].value), StatisticAt(i.statistic),
-                                 static_cast<float>(i.epsilon), ChannelsOf(i.result), At(i.result)},
-                 Elements(i.result));
+      return AddElementwise(
+          NormaliseKernel{ElementwiseOf(i.result, EpilogueOf(step)), At(i.terms[0].value),
+                          StatisticAt(i.statistic), static_cast<float>(i.epsilon)},
+          ShapeOf(i.result), step);
     case Opcode::kNormaliseAdjoint:
-      return Add(
-          NormaliseAdjointKernel{At(i.terms[0].value), At(i.terms[1].value),
-                                 StatisticAt(i.statistic), StatisticAt(i.sums_statistic),
-                                 static_cast<float>(i.epsilon), ChannelsOf(i.result), At(i.result)},
-          Elements(i.result));
+      return AddElementwise(
+          NormaliseAdjointKernel{ElementwiseOf(i.result, EpilogueOf(step)), At(i.terms[0].value),
+                                 At(i.terms[1].value), StatisticAt(i.statistic),
+                                 StatisticAt(i.sums_statistic), static_cast<float>(i.epsilon)},
+          ShapeOf(i.result), step);
     case Opcode::kJoin:
       return BindJoin(i);
     case Opcode::kView:
@@ -63,71 +64,106 @@ void Binder::BindStep(const Step& step) {
       return BindLoss(i);
     case Opcode::kFilterGradient:
       return BindFilterGradient(i);
-    case Opcode::kScalarGradient: {
-      const Coefficient& target = i.scalar_target;
-      return BindChannelSums(i, ChannelSum::kTimesSecond, /*shared=*/true, target.constant,
-                             GradientAt(target.parameter, target.offset));
-    }
-    case Opcode::kChannelGradient: {
-      const ChannelVector& target = i.channel_target;
-      return BindChannelSums(i, i.channel_sum, target.count == 1, i.gradient_constant,
-                             GradientAt(target.parameter, target.offset));
-    }
   }
   Fail("the cuda engine does not know this instruction");
 }
 
-void Binder::BindPointwise(const Instruction& i, const Step& step) {
-  std::vector<Term> terms = i.terms;
-  Coefficient of_convolution;
-  if (step.convolution >= 0) {
-    of_convolution = terms[step.term].coefficient;
-    terms.erase(terms.begin() + step.term);
+Epilogue Binder::EpilogueOf(const Step& step) const {
+  Epilogue epilogue;
+  for (const Link& link : step.links) {
+    const Instruction& i = program_.instructions()[link.instruction];
+    Stage stage;
+    if (i.op == Opcode::kPointwise || i.op == Opcode::kMask) {
+      stage = StageOf(link, &epilogue);
+    } else {
+      stage.carries = true;
+    }
+    if (link.stored) stage.result = At(i.result);
+    epilogue.stages[epilogue.num_stages++] = stage;
   }
-  // A sum too long for one kernel begins with kernels that only add.
-  size_t next = 0;
-  while (terms.size() - next > Epilogue::kMaxTerms) {
-    Epilogue part;
-    next += TakeTerms(terms, next, &part);
-    Add(PointwiseKernel{part, ChannelsOf(i.result), At(i.result)}, Elements(i.result));
-    terms[--next] = {i.result, {}};
-  }
-  Epilogue last;
-  TakeTerms(terms, next, &last);
-  last.scale = Operand(i.scale);
-  last.threshold = Operand(i.threshold);
-  last.shrink = i.shrink;
-  if (step.convolution >= 0) {
-    return BindConvolution(program_.instructions()[step.convolution], last, i.result,
-                           of_convolution);
-  }
-  Add(PointwiseKernel{last, ChannelsOf(i.result), At(i.result)}, Elements(i.result));
+  SetSums(step, &epilogue);
+  return epilogue;
 }
 
-size_t Binder::TakeTerms(const std::vector<Term>& terms, size_t next, Epilogue* epilogue) const {
-  const size_t end = std::min(terms.size(), next + Epilogue::kMaxTerms);
-  for (size_t t = next; t < end; ++t) {
-    epilogue->terms[epilogue->num_terms] = At(terms[t].value);
-    epilogue->coefficients[epilogue->num_terms++] = ScalarOf(terms[t].coefficient);
+Stage Binder::StageOf(const Link& link, Epilogue* epilogue) const {
+  const Instruction& i = program_.instructions()[link.instruction];
+  const bool mask = i.op == Opcode::kMask;
+  Stage stage;
+  if (epilogue->num_stages > 0) {
+    stage.end_term = epilogue->stages[epilogue->num_stages - 1].end_term;
   }
-  return end - next;
+  for (size_t t = 0; t < (mask ? 1 : i.terms.size()); ++t) {
+    if (static_cast<int>(t) == link.carried) {
+      stage.carries = true;
+      stage.carried = ScalarOf(i.terms[t].coefficient);
+    } else {
+      epilogue->terms[stage.end_term++] = TermOf(i.terms[t]);
+    }
+  }
+  if (mask) {
+    stage.where = OperandOf(i.terms[1].value);
+  } else {
+    stage.map = MapOf(i);
+  }
+  return stage;
+}
+
+EpilogueOperand Binder::OperandOf(ValueId value) const {
+  const int by = plan_.steps.recomputed[value];
+  if (by < 0) return {At(value), false, {}, {}};
+  const Instruction& i = program_.instructions()[by];
+  return {At(i.terms[0].value), true, ScalarOf(i.terms[0].coefficient), MapOf(i)};
+}
+
+Elementwise Binder::ElementwiseOf(ValueId value, const Epilogue& epilogue) const {
+  const Shape& s = ShapeOf(value);
+  return {Divisor(s.height * s.width), Divisor(s.channels), static_cast<uint32_t>(Elements(value)),
+          epilogue};
+}
+
+void Binder::BindPointwise(const Step& step) {
+  const Instruction& i = program_.instructions()[step.instruction()];
+  if (step.convolution >= 0) {
+    return BindConvolution(program_.instructions()[step.convolution], i.result, EpilogueOf(step));
+  }
+  if (i.terms.size() > Epilogue::kMaxTerms) return BindLongSum(i);
+  AddElementwise(PointwiseKernel{ElementwiseOf(i.result, EpilogueOf(step))}, ShapeOf(i.result),
+                 step);
+}
+
+void Binder::BindLongSum(const Instruction& i) {
+  // All kernels but the last only add; all but the first begin with what is there.
+  for (size_t next = 0; next < i.terms.size();) {
+    Epilogue part;
+    part.num_stages = 1;
+    Stage& stage = part.stages[0];
+    stage.result = At(i.result);
+    if (next > 0) part.terms[stage.end_term++] = TermOf({i.result, {}});
+    while (stage.end_term < Epilogue::kMaxTerms && next < i.terms.size()) {
+      part.terms[stage.end_term++] = TermOf(i.terms[next++]);
+    }
+    if (next == i.terms.size()) stage.map = MapOf(i);
+    Add(PointwiseKernel{ElementwiseOf(i.result, part)}, Elementwise::Indices(Elements(i.result)));
+  }
 }
 
 void Binder::CopyChannels(ValueId from, int64_t from_channel, ValueId to, int64_t to_channel,
                           int64_t channels) {
   const int64_t plane = ShapeOf(to).height * ShapeOf(to).width;
   const int64_t run = channels * plane;
-  Add(CopyChannelsKernel{At(from) + from_channel * plane,
-                         static_cast<uint32_t>(ShapeOf(from).size()), At(to) + to_channel * plane,
-                         static_cast<uint32_t>(ShapeOf(to).size()), Divisor(run)},
-      batch_ * run);
+  CopyChannelsKernel kernel = {At(from), At(to), Divisor(run)};
+  kernel.source.data += from_channel * plane;
+  kernel.result.data += to_channel * plane;
+  Add(kernel, batch_ * run);
 }
 
 void Binder::BindJoin(const Instruction& i) {
   int64_t channel = 0;
   for (const Term& term : i.terms) {
     const int64_t channels = ShapeOf(term.value).channels;
-    CopyChannels(term.value, 0, i.result, channel, channels);
+    if (!plan_.steps.IsInPlace(program_, i, term)) {
+      CopyChannels(term.value, 0, i.result, channel, channels);
+    }
     channel += channels;
   }
 }
@@ -143,42 +179,33 @@ void Binder::BindSubsampling(const Instruction& i) {
   const Shape& large = ShapeOf(adjoint ? i.result : operand);
   const Shape& small = ShapeOf(adjoint ? operand : i.result);
   Window window;
-  window.large[0] = Narrow(large.height);
-  window.large[1] = Narrow(large.width);
+  window.large[0] = Divisor(large.height);
+  window.large[1] = Divisor(large.width);
   window.small[0] = Divisor(small.height);
   window.small[1] = Divisor(small.width);
+  window.channels = Divisor(ShapeOf(i.result).channels);
   for (int axis = 0; axis < 2; ++axis) {
     window.kernel[axis] = Narrow(i.geometry.kernel[axis]);
     window.strides[axis] = Divisor(i.geometry.strides[axis]);
   }
-  const std::array<Divisor, 2> rows = {Divisor(large.height), Divisor(large.width)};
-  const Divisor channels(ShapeOf(i.result).channels);
-  const uint32_t operand_channels = static_cast<uint32_t>(ShapeOf(operand).channels);
   const int64_t size = Elements(i.result);
   switch (i.op) {
     case Opcode::kMaxPool:
       return Add(MaxPoolKernel{At(operand), window, At(i.result)}, size);
     case Opcode::kAveragePool:
       return Add(AveragePoolKernel{At(operand), window, At(i.result)}, size);
-    case Opcode::kShortcut:
-      return Add(ShortcutKernel{At(operand), operand_channels, channels, window, At(i.result)},
-                 size);
+    case Opcode::kShortcut: {
+      const auto channels = static_cast<uint32_t>(ShapeOf(operand).channels);
+      return Add(ShortcutKernel{At(operand), channels, window, At(i.result)}, size);
+    }
     case Opcode::kMaxPoolAdjoint:
-      return Add(MaxPoolAdjointKernel{At(operand),
-                                      At(i.terms[1].value),
-                                      At(i.terms[2].value),
-                                      window,
-                                      {rows[0], rows[1]},
-                                      At(i.result)},
+      return Add(MaxPoolAdjointKernel{At(operand), At(i.terms[1].value), At(i.terms[2].value),
+                                      window, At(i.result)},
                  size);
     case Opcode::kAveragePoolAdjoint:
-      return Add(AveragePoolAdjointKernel{At(operand), window, {rows[0], rows[1]}, At(i.result)},
-                 size);
+      return Add(AveragePoolAdjointKernel{At(operand), window, At(i.result)}, size);
     default:
-      return Add(
-          ShortcutAdjointKernel{
-              At(operand), operand_channels, channels, window, {rows[0], rows[1]}, At(i.result)},
-          size);
+      return Add(ShortcutAdjointKernel{At(operand), window, At(i.result)}, size);
   }
 }
 

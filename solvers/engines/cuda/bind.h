@@ -21,7 +21,7 @@ namespace csc::cuda {
 struct Tuning {
   // Convolutions take four pixels a thread where that leaves so many threads.
   int64_t wide_threads = 1 << 16;
-  // Positions of a range of a channel's sum.
+  // Positions of a range of a channel's sum; small maps have ranges down to an eighth.
   int64_t sum_range = 8192;
   // Blocks that a filter gradient is cut into, if ranges are of this many
   // positions at least.
@@ -31,8 +31,9 @@ struct Tuning {
   // the table of tensor cores' tiles wants a tile must leave.
   int capability = 80;
   double tensor_blocks = 1;
-  // The same for the threads that it wants a direct convolution to leave (with 0 no
-  // sums are shared out), and the products that each must have left.
+  // The same where sums would be shared out: for these blocks, and for the threads that it
+  // wants a direct convolution to leave (with 0 none are), and the products that each of
+  // these must have left.
   double split_threads = 1;
   int64_t split_products = 64;
 };
@@ -68,15 +69,12 @@ struct Addresses {
   const float* rate = nullptr;
 };
 
-// Where a value begins.
-inline float* AddressOf(const Addresses& addresses, const Plan& plan, ValueId value,
-                        int64_t batch) {
-  return addresses.values + plan.offsets[value] * batch;
-}
-
 // Ranges of source channels that the threads of a direct convolution share out.
 int64_t RangesOf(const Tuning& tuning, const PackedFilters& filters, const Shape& result,
                  int64_t batch);
+
+// Parts of the sums of a convolution on tensor cores.
+int64_t PartsOf(const Tuning& tuning, const PackedFilters& filters, const TensorTile& tile);
 
 // The tile in shared memory of a filter gradient, on tensor cores or not; none for
 // direct sums.

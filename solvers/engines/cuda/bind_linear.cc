@@ -31,27 +31,23 @@ void Binder::AddSplitConvolution(const ConvolutionArguments& a, bool synthesis, 
   add(SplitConvolutionKernel<false>{});
 }
 
-void Binder::BindConvolution(const Instruction& i, const Epilogue& epilogue, ValueId result,
-                             const Coefficient& coefficient) {
+void Binder::BindConvolution(const Instruction& i, ValueId result, const Epilogue& epilogue) {
   const bool synthesis = i.op == Opcode::kSynthesis;
   const PackedFilters& filters = *plan_.FindFilters(i);
-  if (filters.tensor) return AddTensorConvolution(i, filters, epilogue, result, coefficient);
+  if (filters.tensor) return AddTensorConvolution(i, result, filters, epilogue);
   const Shape& from = ShapeOf(i.terms[0].value);
   const Shape& to = ShapeOf(result);
   if (const auto tile =
           ChooseFloat32Tile(tuning_.capability, tuning_.tensor_blocks, i, to, batch_)) {
     Narrow(tile->blocks);
-    run_->launches.push_back(BindTiledConvolution(*this, i, filters,
-                                                  addresses_.filters + filters.offset, *tile,
-                                                  epilogue, result, coefficient, batch_));
+    run_->launches.push_back(BindTiledConvolution(
+        *this, i, result, filters, addresses_.filters + filters.offset, *tile, epilogue, batch_));
     return;
   }
   ConvolutionArguments a;
   a.source = At(i.terms[0].value);
   a.filters = addresses_.filters + filters.offset;
-  a.result = At(result);
   a.scale = ScalarOf(i.terms[0].coefficient);
-  a.coefficient = ScalarOf(coefficient);
   a.epilogue = epilogue;
   a.source_channels = Narrow(from.channels);
   a.source_size[0] = Narrow(from.height);
@@ -77,16 +73,28 @@ void Binder::BindConvolution(const Instruction& i, const Epilogue& epilogue, Val
   return wide ? AddConvolution<8, 4>(a, synthesis) : AddConvolution<8, 1>(a, synthesis);
 }
 
-void Binder::AddTensorConvolution(const Instruction& i, const PackedFilters& filters,
-                                  const Epilogue& epilogue, ValueId result,
-                                  const Coefficient& coefficient) {
+void Binder::AddTensorConvolution(const Instruction& i, ValueId result,
+                                  const PackedFilters& filters, const Epilogue& epilogue) {
   const TensorTile tile =
       ChooseTensorTile(tuning_.capability, tuning_.tensor_blocks, i.geometry, ShapeOf(result),
                        filters.padded_channels / filters.group, batch_);
-  Narrow(tile.blocks);
-  run_->launches.push_back(BindTensorConvolution(plan_.arithmetic, *this, i, filters,
-                                                 addresses_.filters + filters.offset, tile,
-                                                 epilogue, result, coefficient, batch_));
+  const int64_t parts = PartsOf(tuning_, filters, tile);
+  Narrow(tile.blocks * parts);
+  const auto add = [&](const Epilogue& end) {
+    run_->launches.push_back(BindTensorConvolution(plan_.arithmetic, *this, i, result, filters,
+                                                   addresses_.filters + filters.offset, tile, parts,
+                                                   end, batch_));
+  };
+  if (parts == 1) return add(epilogue);
+  const int64_t size = Elements(result);
+  float* const sums = Scratch<float>(parts * size);
+  Epilogue part;
+  part.num_stages = 1;
+  part.stages[0].carries = true;
+  part.stages[0].result = {sums, static_cast<uint32_t>(ShapeOf(result).size())};
+  add(part);
+  Add(AddPartsKernel{ElementwiseOf(result, epilogue), sums, static_cast<uint32_t>(parts)},
+      Elementwise::Indices(size));
 }
 
 void Binder::BindFilterGradient(const Instruction& i) {
@@ -101,7 +109,7 @@ void Binder::BindFilterGradient(const Instruction& i) {
                               static_cast<uint32_t>(ranges),
                               {ScalarOf(i.terms[0].coefficient), ScalarOf(i.terms[1].coefficient)},
                               GradientAt(i.filters, 0)},
-      entries);
+      CeilDiv(entries, FilterGradientSumKernel::kEntries));
 }
 
 int64_t Binder::AddTiledGradient(const Instruction& i, const TensorGradientTile& tile,
@@ -160,6 +168,10 @@ int64_t RangesOf(const Tuning& tuning, const PackedFilters& filters, const Shape
                           SplitConvolutionKernel<false>::kOut;
   return ChooseSplit(tuning.capability, tuning.split_threads, threads, filters.source_channels,
                      filters.source_channels * filters.taps, tuning.split_products);
+}
+
+int64_t PartsOf(const Tuning& tuning, const PackedFilters& filters, const TensorTile& tile) {
+  return ChooseTensorParts(tuning.capability, tuning.split_threads, tile, filters.chunks());
 }
 
 std::optional<TensorGradientTile> GradientTileOf(const Plan& plan, const Tuning& tuning,

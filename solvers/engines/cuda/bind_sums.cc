@@ -1,45 +1,141 @@
 // Sums over the batch (statistics, gradients of vectors and scalars, the loss) and the
 // optimiser's step.
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "solvers/engines/cuda/binder.h"
 
 namespace csc::cuda {
 
-int64_t Binder::AddSums(ValueId first, ValueId second, bool sign, double** partials) {
-  const Shape& s = ShapeOf(first);
-  const int64_t positions = batch_ * s.height * s.width;
-  const int64_t ranges = CeilDiv(positions, tuning_.sum_range);
-  *partials = Scratch<double>(s.channels * ranges * 2);
-  Add(ChannelSumsKernel{At(first), At(second), sign, static_cast<uint32_t>(s.channels),
-                        Divisor(s.height * s.width), static_cast<uint32_t>(positions),
-                        Divisor(ranges), static_cast<uint32_t>(Narrow(tuning_.sum_range)),
-                        *partials},
-      s.channels * ranges);
-  return ranges;
+bool Binder::SumsGradients(const Step& step) const {
+  for (const Sums& sums : step.sums) {
+    const Opcode op = program_.instructions()[sums.instructions[0]].op;
+    if (op == Opcode::kScalarGradient || op == Opcode::kChannelGradient) return true;
+  }
+  return false;
 }
 
-void Binder::BindStatistic(const Instruction& i, bool moments) {
-  const ValueId first = i.terms[0].value;
-  const Shape& s = ShapeOf(first);
-  double* partials = nullptr;
-  const int64_t ranges = AddSums(first, i.terms.back().value, false, &partials);
-  Add(FinishStatisticKernel{partials, static_cast<uint32_t>(s.channels),
-                            static_cast<uint32_t>(ranges),
-                            static_cast<double>(batch_ * s.height * s.width), moments,
-                            StatisticAt(i.statistic)},
-      s.channels);
+int64_t Binder::RangeOfSums(const Shape& shape) const {
+  constexpr int64_t kWanted = 16;  // ranges of a channel, where that leaves enough to sum
+  const int64_t least = std::max<int64_t>(tuning_.sum_range / 8, 1);
+  return std::clamp(CeilDiv(batch_ * shape.height * shape.width, kWanted), least,
+                    tuning_.sum_range);
 }
 
-void Binder::BindChannelSums(const Instruction& i, ChannelSum kind, bool shared, double constant,
-                             double* target) {
-  const int64_t channels = ShapeOf(i.terms[0].value).channels;
-  double* partials = nullptr;
-  const int64_t ranges = AddSums(i.terms[0].value, i.terms.back().value,
-                                 kind == ChannelSum::kTimesSignOfSecond, &partials);
-  Add(GradientSumKernel{partials, kind == ChannelSum::kPlain ? 0u : 1u,
-                        static_cast<uint32_t>(shared ? channels * ranges : ranges), constant,
-                        target},
-      shared ? 1 : channels);
+int64_t Binder::RangesOfSums(const Shape& shape) const {
+  return CeilDiv(batch_ * shape.height * shape.width, RangeOfSums(shape));
+}
+
+int64_t Binder::PartialSums(const Step& step) const {
+  const Shape& s = ShapeOf(program_.instructions()[step.sums[0].instructions[0]].terms[0].value);
+  return static_cast<int64_t>(step.sums.size()) * s.channels * RangesOfSums(s) * 2;
+}
+
+template <typename K>
+void Binder::AddElementwise(const K& kernel, const Shape& shape, const Step& step) {
+  if (step.sums.empty()) return Add(kernel, Elementwise::Indices(kernel.size));
+  const int64_t ranges = RangesOfSums(shape);
+  const auto num_sums = static_cast<int64_t>(step.sums.size());
+  double* const partials =
+      SumsGradients(step) ? Kept(PartialSums(step)) : Scratch<double>(PartialSums(step));
+  SummingKernel<K> summing;
+  summing.flat = kernel;
+  summing.positions = static_cast<uint32_t>(batch_ * shape.height * shape.width);
+  summing.ranges = Divisor(ranges);
+  summing.range = static_cast<uint32_t>(Narrow(RangeOfSums(shape)));
+  summing.num_sums = static_cast<uint32_t>(num_sums);
+  for (int64_t s = 0; s < num_sums; ++s) {
+    summing.partials[s] = partials + s * shape.channels * ranges * 2;
+  }
+  Add(summing, shape.channels * ranges);
+  for (int64_t s = 0; s < num_sums; ++s) {
+    for (int k : step.sums[s].instructions) {
+      FinishSum(program_.instructions()[k], summing.partials[s], ranges);
+    }
+  }
+}
+
+template void Binder::AddElementwise(const PointwiseKernel&, const Shape&, const Step&);
+template void Binder::AddElementwise(const NormaliseKernel&, const Shape&, const Step&);
+template void Binder::AddElementwise(const NormaliseAdjointKernel&, const Shape&, const Step&);
+
+void Binder::SetSums(const Step& step, Epilogue* epilogue) const {
+  for (size_t s = 0; s < step.sums.size(); ++s) {
+    const Sums& sums = step.sums[s];
+    Stage& stage = epilogue->stages[std::max(sums.link, 0)];
+    stage.sum = static_cast<int32_t>(s);
+    for (int k : sums.instructions) {
+      const Instruction& i = program_.instructions()[k];
+      // A value weighs itself where it is computed: it need not be stored.
+      if (sums.link >= 0 && i.terms.back().value == i.terms[0].value) continue;
+      stage.weight = OperandOf(i.terms.back().value);
+      stage.sign_of_weight = i.channel_sum == ChannelSum::kTimesSignOfSecond;
+    }
+  }
+}
+
+void Binder::BindSums(const Step& step) {
+  const ValueId value = program_.instructions()[step.instruction()].terms[0].value;
+  Epilogue epilogue;
+  epilogue.num_stages = 1;
+  epilogue.stages[0].end_term = 1;
+  epilogue.terms[0] = TermOf({value, {}});
+  SetSums(step, &epilogue);
+  AddElementwise(PointwiseKernel{ElementwiseOf(value, epilogue)}, ShapeOf(value), step);
+}
+
+void Binder::FinishSum(const Instruction& i, const double* partials, int64_t ranges) {
+  const Shape& s = ShapeOf(i.terms[0].value);
+  const auto channels = static_cast<uint32_t>(s.channels);
+  if (i.op == Opcode::kMoments || i.op == Opcode::kNormaliseSums) {
+    return Add(FinishStatisticKernel{partials, channels, static_cast<uint32_t>(ranges),
+                                     static_cast<double>(batch_ * s.height * s.width),
+                                     i.op == Opcode::kMoments, StatisticAt(i.statistic)},
+               s.channels);
+  }
+  GradientSumsKernel::Gradient g = {};
+  g.partials = partials;
+  g.row = i.terms.size() > 1 ? 1 : 0;
+  bool shared = true;  // one number for all channels
+  if (i.op == Opcode::kScalarGradient) {
+    g.constant = i.scalar_target.constant;
+    g.target = GradientAt(i.scalar_target.parameter, i.scalar_target.offset);
+  } else {
+    shared = i.channel_target.count == 1;
+    g.constant = i.gradient_constant;
+    g.target = GradientAt(i.channel_target.parameter, i.channel_target.offset);
+  }
+  g.count = static_cast<uint32_t>(Narrow(shared ? s.channels * ranges : ranges));
+  unfinished_.push_back({g, shared ? 1 : s.channels});
+}
+
+void Binder::FinishGradients() {
+  // A number that several gradients are added to, as that of a step which all iterations
+  // share, is met once in a launch: the others wait, in their order.
+  while (!unfinished_.empty()) {
+    GradientSumsKernel kernel = {};
+    std::vector<Unfinished> now, later;
+    int64_t blocks = 0;
+    for (const Unfinished& u : unfinished_) {
+      const auto meets = [&u](const Unfinished& other) {
+        return other.gradient.target < u.gradient.target + u.numbers &&
+               u.gradient.target < other.gradient.target + other.numbers;
+      };
+      if (kernel.size == GradientSumsKernel::kMost || std::any_of(now.begin(), now.end(), meets) ||
+          std::any_of(later.begin(), later.end(), meets)) {
+        later.push_back(u);
+        continue;
+      }
+      now.push_back(u);
+      kernel.gradients[kernel.size] = u.gradient;
+      kernel.gradients[kernel.size++].first_block = static_cast<uint32_t>(blocks);
+      blocks += u.numbers;
+    }
+    Add(kernel, blocks);
+    unfinished_ = std::move(later);
+  }
 }
 
 void Binder::BindLoss(const Instruction& i) {

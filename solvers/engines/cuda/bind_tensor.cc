@@ -21,14 +21,14 @@ Launch Pack(const PackedFilters& filters, const ParameterInfo& info, const float
   kernel.synthesis = filters.synthesis;
   kernel.row_tiles = Divisor(filters.group / kMmaRows);
   kernel.taps = Divisor(filters.taps);
-  kernel.chunks = Divisor(filters.padded_source / kTensorWords);
+  kernel.chunks = Divisor(filters.chunks());
   kernel.packed = reinterpret_cast<uint32_t*>(packed);
   return {kernel, static_cast<uint32_t>(filters.floats())};
 }
 
 template <typename Format, int kRowTiles>
 Launch Convolve(const TensorConvolutionArguments& a, const TensorTile& tile) {
-  const uint32_t blocks = static_cast<uint32_t>(tile.blocks);
+  const uint32_t blocks = static_cast<uint32_t>(tile.blocks) * a.parts.value();
   if (tile.rule->column_tiles == 8 && tile.rule->warps == 4) {
     return {TensorConvolutionKernel<Format, kRowTiles, 8, 4>{{a}}, blocks};
   }
@@ -44,19 +44,16 @@ Launch Convolve(const TensorConvolutionArguments& a, const TensorTile& tile, int
 }
 
 // All but the address of the filters.
-TensorConvolutionArguments Arguments(const Operands& operands, const Instruction& i,
+TensorConvolutionArguments Arguments(const Operands& operands, const Instruction& i, ValueId result,
                                      const PackedFilters& filters, int64_t groups,
                                      const TensorTile& tile, const Epilogue& epilogue,
-                                     ValueId result, const Coefficient& coefficient,
                                      int64_t batch) {
   const Shape& from = operands.ShapeOf(i.terms[0].value);
   const Shape& to = operands.ShapeOf(result);
   const Geometry& g = i.geometry;
   TensorConvolutionArguments a;
   a.source = operands.At(i.terms[0].value);
-  a.result = operands.At(result);
   a.scale = operands.ScalarOf(i.terms[0].coefficient);
-  a.coefficient = operands.ScalarOf(coefficient);
   a.epilogue = epilogue;
   a.batch = static_cast<uint32_t>(batch);
   a.source_channels = static_cast<uint32_t>(from.channels);
@@ -94,25 +91,27 @@ Launch BindTensorFilters(Arithmetic arithmetic, const PackedFilters& filters,
 }
 
 Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, const Instruction& i,
-                             const PackedFilters& filters, const float* packed,
-                             const TensorTile& tile, const Epilogue& epilogue, ValueId result,
-                             const Coefficient& coefficient, int64_t batch) {
-  TensorConvolutionArguments a =
-      Arguments(operands, i, filters, filters.padded_channels / filters.group, tile, epilogue,
-                result, coefficient, batch);
+                             ValueId result, const PackedFilters& filters, const float* packed,
+                             const TensorTile& tile, int64_t parts, const Epilogue& epilogue,
+                             int64_t batch) {
+  TensorConvolutionArguments a = Arguments(
+      operands, i, result, filters, filters.padded_channels / filters.group, tile, epilogue, batch);
   a.filters = reinterpret_cast<const uint32_t*>(packed);
+  a.parts = Divisor(parts);
+  a.part_rounds = static_cast<uint32_t>(CeilDiv(filters.chunks(), parts));
   return arithmetic == Arithmetic::kTf32 ? Convolve<Tf32>(a, tile, filters.group)
                                          : Convolve<Bfloat16>(a, tile, filters.group);
 }
 
-Launch BindTiledConvolution(const Operands& operands, const Instruction& i,
+Launch BindTiledConvolution(const Operands& operands, const Instruction& i, ValueId result,
                             const PackedFilters& filters, const float* packed,
-                            const TensorTile& tile, const Epilogue& epilogue, ValueId result,
-                            const Coefficient& coefficient, int64_t batch) {
+                            const TensorTile& tile, const Epilogue& epilogue, int64_t batch) {
   TiledConvolutionKernel kernel;
-  kernel.a = Arguments(operands, i, filters, Float32Groups(filters.result_channels), tile, epilogue,
-                       result, coefficient, batch);
+  kernel.a = Arguments(operands, i, result, filters, Float32Groups(filters.result_channels), tile,
+                       epilogue, batch);
   kernel.a.filters = nullptr;  // in words: these are floats
+  kernel.a.parts = Divisor(1);
+  kernel.a.part_rounds = kernel.a.source_channels;  // not less than its chunks
   kernel.filters = packed;
   kernel.padded_channels = static_cast<uint32_t>(filters.padded_channels);
   kernel.first_offset = 0;

@@ -17,19 +17,19 @@ namespace csc::cuda {
 Launch BindTensorFilters(Arithmetic arithmetic, const PackedFilters& filters,
                          const ParameterInfo& info, const float* parameters, float* packed);
 
-// F or F^T of `i`, for which WhyNotOnTensorCores is null, times `coefficient`, at
-// the beginning of `epilogue`'s sum.
+// F or F^T of `i`, for which WhyNotOnTensorCores is null, and `epilogue` on it, whose
+// first result has the shape of `result`; or of so many times the batch, one for each of
+// `parts` parts of the sums.
 Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, const Instruction& i,
-                             const PackedFilters& filters, const float* packed,
-                             const TensorTile& tile, const Epilogue& epilogue, ValueId result,
-                             const Coefficient& coefficient, int64_t batch);
+                             ValueId result, const PackedFilters& filters, const float* packed,
+                             const TensorTile& tile, int64_t parts, const Epilogue& epilogue,
+                             int64_t batch);
 
 // The same in float32, by filters packed for direct convolution, in the tile of
 // ChooseFloat32Tile.
-Launch BindTiledConvolution(const Operands& operands, const Instruction& i,
+Launch BindTiledConvolution(const Operands& operands, const Instruction& i, ValueId result,
                             const PackedFilters& filters, const float* packed,
-                            const TensorTile& tile, const Epilogue& epilogue, ValueId result,
-                            const Coefficient& coefficient, int64_t batch);
+                            const TensorTile& tile, const Epilogue& epilogue, int64_t batch);
 
 // A filter gradient in tiles of shared memory, but for the address of its partial
 // sums: one for each range and entry.

@@ -157,11 +157,13 @@ std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId re
         tile.rule - kTensorTable + 1, kTensorTableVersion);
   };
   if (filters.tensor) {
-    return fmt::format(": tensor cores, {}: {}", Name(plan_.arithmetic),
-                       describe(ChooseTensorTile(device_.tuning().capability,
-                                                 device_.tuning().tensor_blocks, i.geometry, shape,
-                                                 filters.padded_channels / filters.group, batch),
-                                filters.group));
+    const TensorTile tile =
+        ChooseTensorTile(device_.tuning().capability, device_.tuning().tensor_blocks, i.geometry,
+                         shape, filters.padded_channels / filters.group, batch);
+    const int64_t parts = PartsOf(device_.tuning(), filters, tile);
+    return fmt::format(": tensor cores, {}: {}{}", Name(plan_.arithmetic),
+                       describe(tile, filters.group),
+                       parts > 1 ? fmt::format(", their sums in {} parts", parts) : "");
   }
   const auto tile = ChooseFloat32Tile(device_.tuning().capability, device_.tuning().tensor_blocks,
                                       i, shape, batch);
@@ -195,9 +197,17 @@ std::string CudaExecutable::NotReduced(const char* why) const {
 
 std::string CudaExecutable::Describe() const {
   std::string text;
-  for (const Step& step : plan_.steps) {
-    const Instruction& i = program_.instructions()[step.instruction];
-    text += Name(i.op);
+  for (const Step& step : plan_.steps.list) {
+    const Instruction& i = program_.instructions()[step.instruction()];
+    std::vector<int> together;
+    for (const Link& link : step.links) together.push_back(link.instruction);
+    for (const Sums& sums : step.sums) {
+      together.insert(together.end(), sums.instructions.begin(), sums.instructions.end());
+    }
+    for (int k : together) {
+      if (k != together[0]) text += ", ";
+      text += Name(program_.instructions()[k].op);
+    }
     if (step.convolution >= 0) {
       text += fmt::format(" at the end of {}", Name(program_.instructions()[step.convolution].op));
     }
@@ -214,8 +224,12 @@ std::string CudaExecutable::Describe() const {
     }
     text += "\n";
   }
-  text += fmt::format("{} bytes of GPU memory: {} for parameters, {} for values", WorkspaceBytes(),
-                      device_.ParameterBytes(), device_.ValueBytes());
+  text += fmt::format(
+      "{} bytes of GPU memory: {} for parameters, {} for values, of which a run reads and writes "
+      "{} "
+      "an image",
+      WorkspaceBytes(), device_.ParameterBytes(), device_.ValueBytes(),
+      BytesFor<float>(plan_.FloatsMoved(program_)));
   if (device_.LatestBatch() > 0) {
     text += fmt::format("; a graph of {} kernels at batch {}", device_.LatestLaunches(),
                         device_.LatestBatch());

@@ -23,7 +23,12 @@ class Operands {
     }
   }
 
-  float* At(ValueId v) const { return AddressOf(addresses_, plan_, v, batch_); }
+  // What a part of a joined value has beside itself is skipped by the stride.
+  Result At(ValueId v) const {
+    const Place& place = plan_.steps.places[v];
+    return {addresses_.values + plan_.offsets[place.whole] * batch_ + place.inside,
+            static_cast<uint32_t>(ShapeOf(place.whole).size())};
+  }
   const Shape& ShapeOf(ValueId v) const { return program_.shape(v); }
   int64_t Elements(ValueId v) const { return batch_ * ShapeOf(v).size(); }
   float* StatisticAt(int statistic) const {
@@ -44,9 +49,8 @@ class Operands {
     return {ParameterAt(v.parameter, v.offset), v.count == 1 ? 0u : 1u,
             static_cast<float>(v.constant)};
   }
-  ChannelOf ChannelsOf(ValueId v) const {
-    const Shape& s = ShapeOf(v);
-    return {Divisor(s.height * s.width), Divisor(s.channels)};
+  ProximalMap MapOf(const Instruction& i) const {
+    return {Operand(i.scale), Operand(i.threshold), i.shrink};
   }
 
  protected:

@@ -1,8 +1,8 @@
 #include "solvers/engines/cuda/plan.h"
 
 #include <algorithm>
+#include <limits>
 
-#include "solvers/engines/cuda/kernels/elementwise.h"
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
 #include "solvers/engines/cuda/tensor_tiles.h"
 
@@ -17,46 +17,6 @@ int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit 
 
 bool IsConvolution(Opcode op) { return op == Opcode::kAnalysis || op == Opcode::kSynthesis; }
 
-// The instructions of the program as steps. A value is defined once and a
-// convolution reads nothing that changes, so it may as well run where its value
-// is used, if that is in one place only.
-std::vector<Step> MakeSteps(const Program& program) {
-  const auto& instructions = program.instructions();
-  std::vector<int> uses(program.num_values(), 0);
-  std::vector<int> producer(program.num_values(), -1);
-  for (size_t k = 0; k < instructions.size(); ++k) {
-    for (const Term& term : instructions[k].terms) ++uses[term.value];
-    if (instructions[k].result >= 0) producer[instructions[k].result] = static_cast<int>(k);
-  }
-  for (ValueId output : program.outputs()) ++uses[output];
-
-  std::vector<int> taken_by(instructions.size(), -1);
-  std::vector<Step> of_instruction(instructions.size());
-  for (size_t k = 0; k < instructions.size(); ++k) {
-    const Instruction& i = instructions[k];
-    Step& step = of_instruction[k];
-    step.instruction = static_cast<int>(k);
-    // What the convolution's own epilogue has room for.
-    if (i.op != Opcode::kPointwise || i.terms.size() > Epilogue::kMaxTerms + 1) continue;
-    for (size_t t = 0; t < i.terms.size(); ++t) {
-      const ValueId value = i.terms[t].value;
-      const int by = producer[value];
-      if (by < 0 || uses[value] != 1 || !IsConvolution(instructions[by].op)) continue;
-      // Of several, the last: its operands are the least likely to wait for it.
-      if (by > step.convolution) {
-        step.convolution = by;
-        step.term = static_cast<int>(t);
-      }
-    }
-    if (step.convolution >= 0) taken_by[step.convolution] = static_cast<int>(k);
-  }
-  std::vector<Step> steps;
-  for (size_t k = 0; k < instructions.size(); ++k) {
-    if (taken_by[k] < 0) steps.push_back(of_instruction[k]);
-  }
-  return steps;
-}
-
 struct Lifetime {
   ValueId value;
   int64_t floats;
@@ -66,29 +26,28 @@ struct Lifetime {
   bool Meets(const Lifetime& other) const { return first <= other.last && other.first <= last; }
 };
 
-std::vector<Lifetime> FindLifetimes(const Program& program, const std::vector<Step>& steps) {
+// Of wholes, from the first of their parts to the last use of any.
+std::vector<Lifetime> FindLifetimes(const Program& program, const Steps& steps) {
+  constexpr int kNever = std::numeric_limits<int>::max();
   std::vector<Lifetime> lifetimes;
   for (ValueId v = 0; v < program.num_values(); ++v) {
-    lifetimes.push_back({v, program.shape(v).size(), -1, -2});  // last < first: not stored
+    lifetimes.push_back({v, program.shape(v).size(), kNever, -1});
   }
-  const auto read = [&](ValueId v, int step) {
-    lifetimes[v].last = std::max(lifetimes[v].last, step);
+  for (ValueId input : program.inputs()) lifetimes[input].first = -1;
+  const auto use = [&](ValueId v, int step) {
+    Lifetime& whole = lifetimes[steps.places[v].whole];
+    whole.first = std::min(whole.first, step);
+    whole.last = std::max(whole.last, step);
   };
-  for (size_t s = 0; s < steps.size(); ++s) {
-    const int step = static_cast<int>(s);
-    const Instruction& i = program.instructions()[steps[s].instruction];
-    for (size_t t = 0; t < i.terms.size(); ++t) {
-      if (static_cast<int>(t) != steps[s].term) read(i.terms[t].value, step);
-    }
-    if (steps[s].convolution >= 0) {
-      read(program.instructions()[steps[s].convolution].terms[0].value, step);
-    }
-    if (i.result >= 0) {
-      lifetimes[i.result].first = step;
-      read(i.result, step);  // written even if never read
+  const int end = static_cast<int>(steps.list.size());
+  for (int s = 0; s < end; ++s) {
+    for (ValueId value : steps.ReadBy(program, steps.list[s])) use(value, s);
+    for (const Link& link : steps.list[s].links) {
+      const ValueId result = program.instructions()[link.instruction].result;
+      if (result >= 0 && link.stored) use(result, s);  // written even if never read
     }
   }
-  for (ValueId output : program.outputs()) read(output, static_cast<int>(steps.size()));
+  for (ValueId output : program.outputs()) use(output, end);
   return lifetimes;
 }
 
@@ -98,7 +57,7 @@ void PlaceValues(const Program& program, Plan* plan) {
   std::vector<Lifetime> lifetimes = FindLifetimes(program, plan->steps);
   plan->offsets.assign(lifetimes.size(), -1);
   lifetimes.erase(std::remove_if(lifetimes.begin(), lifetimes.end(),
-                                 [](const Lifetime& l) { return l.last < l.first; }),
+                                 [](const Lifetime& l) { return l.last < 0; }),
                   lifetimes.end());
   std::stable_sort(lifetimes.begin(), lifetimes.end(),
                    [](const Lifetime& a, const Lifetime& b) { return a.floats > b.floats; });
@@ -150,6 +109,8 @@ void CollectFilters(const Program& program, Plan* plan) {
 
 }  // namespace
 
+int64_t PackedFilters::chunks() const { return padded_source / kTensorWords; }
+
 bool Plan::OnTensorCores(const Instruction& convolution) const {
   return tensor_cores() && WhyNotOnTensorCores(convolution) == nullptr;
 }
@@ -163,6 +124,18 @@ const PackedFilters* Plan::FindFilters(const Instruction& convolution) const {
     }
   }
   return nullptr;
+}
+
+int64_t Plan::FloatsMoved(const Program& program) const {
+  int64_t floats = 0;
+  for (const Step& step : steps.list) {
+    for (ValueId value : steps.ReadBy(program, step)) floats += program.shape(value).size();
+    for (const Link& link : step.links) {
+      const ValueId result = program.instructions()[link.instruction].result;
+      if (result >= 0 && link.stored) floats += program.shape(result).size();
+    }
+  }
+  return floats;
 }
 
 Plan MakePlan(const Program& program, Arithmetic arithmetic) {

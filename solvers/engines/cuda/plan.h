@@ -7,19 +7,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "solvers/engines/cuda/steps.h"
 #include "solvers/engines/engine.h"
 #include "solvers/program/program.h"
 
 namespace csc::cuda {
-
-// One instruction of the program, in its order. A pointwise instruction may
-// take the analysis or synthesis of one of its terms along: the convolution
-// then ends in the pointwise arithmetic, and its own value is never stored.
-struct Step {
-  int instruction = -1;
-  int convolution = -1;  // the instruction taken along, or -1
-  int term = -1;         // of the pointwise instruction: what it computes
-};
 
 // A parameter packed for one direction of convolution, on tensor cores or not.
 struct PackedFilters {
@@ -35,13 +27,14 @@ struct PackedFilters {
   int64_t offset = 0;  // in floats
 
   int64_t floats() const { return taps * padded_source * padded_channels; }
+  int64_t chunks() const;  // of source channels, on tensor cores
 };
 
 struct Plan {
   Arithmetic arithmetic = Arithmetic::kFloat32;
-  std::vector<Step> steps;
-  // By value: where it begins, in floats for each image of the batch; -1 for a
-  // value that is never stored.
+  Steps steps;
+  // By value: where it begins, in floats for each image of the batch; -1 for one that is
+  // never stored or lies in another.
   std::vector<int64_t> offsets;
   int64_t floats_per_image = 0;  // of all values that live at one time
   std::vector<PackedFilters> filters;
@@ -56,6 +49,8 @@ struct Plan {
   // Whether this convolution does: there is a kernel. All others are direct, in
   // float32.
   bool OnTensorCores(const Instruction& convolution) const;
+  // Floats that the steps read from and write to values, for each image.
+  int64_t FloatsMoved(const Program& program) const;
   // Null for filters that have not been collected.
   const PackedFilters* FindFilters(const Instruction& convolution) const;
 };

@@ -21,6 +21,11 @@ constexpr int64_t kMaxColumns = 32;
 // Of source channels, in a block that has eight pixels left then.
 constexpr int64_t kMaxRanges = 32;
 
+// The same on tensor cores. A chunk takes about as long as half a launch, which adds the
+// parts.
+constexpr int64_t kMaxParts = 8;
+constexpr int64_t kMinChunksOfPart = 2;
+
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Positions along an axis that the taps of one pixel span.
@@ -136,6 +141,16 @@ std::optional<TensorTile> ChooseFloat32Tile(int capability, double blocks_factor
   // The kernel's 256 pixels; the table's smaller tiles are for tensor cores.
   if (tile.rule->column_tiles != 8 || tile.rule->warps != 4) return std::nullopt;
   return tile;
+}
+
+int64_t ChooseTensorParts(int capability, double factor, const TensorTile& tile, int64_t chunks) {
+  const double wanted = factor * static_cast<double>(FirstRule(capability).blocks);
+  int64_t parts = 1;
+  while (static_cast<double>(tile.blocks * parts) < wanted && 2 * parts <= kMaxParts &&
+         2 * parts * kMinChunksOfPart <= chunks) {
+    parts *= 2;
+  }
+  return CeilDiv(chunks, CeilDiv(chunks, parts));  // none without a chunk
 }
 
 int64_t ChooseSplit(int capability, double factor, int64_t threads, int64_t source_channels,

@@ -32,7 +32,7 @@ struct TensorRule {
 
 // Changes with any row below. Rows are estimates from multiprocessors, registers
 // and shared memory; none was measured yet.
-inline constexpr int kTensorTableVersion = 2;
+inline constexpr int kTensorTableVersion = 3;
 inline constexpr TensorRule kTensorTable[] = {
     {120, 340, 8, 4, 49 << 10}, {120, 0, 2, 4, 49 << 10},  // RTX 50: up to 170 of 100 KiB
     {100, 296, 8, 4, 75 << 10}, {100, 0, 2, 4, 56 << 10},  // B200: 148 of 228 KiB
@@ -56,6 +56,12 @@ struct TensorTile {
 // is taken `blocks_factor` times. Throws Error for a device that no row covers.
 TensorTile ChooseTensorTile(int capability, double blocks_factor, const Geometry& geometry,
                             const Shape& result, int64_t groups, int64_t batch);
+
+// Parts of `chunks` chunks of source channels that blocks share out where the tile leaves
+// fewer blocks than the device's first row wants, taken `factor` times: up to 8 of equal
+// size, but for the last, and of two chunks or more; 1 elsewhere. The order of sums depends
+// on it.
+int64_t ChooseTensorParts(int capability, double factor, const TensorTile& tile, int64_t chunks);
 
 // Groups of 32 result channels of the float32 kernel in such tiles.
 inline int64_t Float32Groups(int64_t result_channels) { return (result_channels + 31) / 32; }

@@ -40,11 +40,9 @@ struct PackFiltersKernel {
 
 // What all tiles of a convolution need to know.
 struct ConvolutionArguments {
-  const float* source;
+  Source source;
   const float* filters;  // packed
-  float* result;
-  Scalar scale;        // s of F(s x)
-  Scalar coefficient;  // of the result, in the epilogue's sum
+  Scalar scale;          // s of F(s x)
   Epilogue epilogue;
   int32_t source_channels;
   int32_t source_size[2];
@@ -130,10 +128,7 @@ struct ConvolutionKernel {
     for (int j = 0; j < kPixels; ++j) {
       const uint32_t pixel = first_pixel + j * kLanes;
       if (pixel >= a.pixels) continue;
-      CSC_UNROLL
-      for (int k = 0; k < kOut; ++k) {
-        Write(pixel, pixels.image[j], group * kOut + k, sums[j][k]);
-      }
+      Finish<kOut>(pixel, pixels.image[j], group * kOut, sums[j]);
     }
   }
 
@@ -162,9 +157,7 @@ struct ConvolutionKernel {
       at[j] = nullptr;
       if (row >= 0 && column >= 0) {
         at[j] =
-            a.source +
-            (pixels.image[j] * static_cast<uint32_t>(a.source_channels) + first_channel) * plane +
-            row * a.source_size[1] + column;
+            a.source.At(pixels.image[j]) + first_channel * plane + row * a.source_size[1] + column;
       }
     }
     const float* filter =
@@ -187,14 +180,21 @@ struct ConvolutionKernel {
     }
   }
 
-  // The result of a pixel, which lies in this image, from its whole sum.
-  CSC_HOST_DEVICE void Write(uint32_t pixel, uint32_t image, uint32_t channel, float sum) const {
-    if (channel >= a.result_channels) return;
+  // What becomes of the whole sums of neighbouring channels of a pixel of this image.
+  template <int kCount>
+  CSC_HOST_DEVICE void Finish(uint32_t pixel, uint32_t image, uint32_t first_channel,
+                              float* sums) const {
     const uint32_t plane = a.result_size[0].value() * a.result_size[1].value();
-    const uint32_t element =
-        (image * a.result_channels + channel) * plane + (pixel - image * plane);
-    const float scale = a.coefficient.value() * a.scale.value();
-    a.result[element] = a.epilogue.Apply(scale * sum, element, channel);
+    const float scale = a.scale.value();
+    Element elements[kCount];
+    CSC_UNROLL
+    for (int k = 0; k < kCount; ++k) {
+      const uint32_t channel = first_channel + k;
+      elements[k] = {image, channel * plane + (pixel - image * plane), channel,
+                     channel < a.result_channels};
+      sums[k] *= scale;
+    }
+    a.epilogue.Finish<kCount>(elements, sums);
   }
 };
 
@@ -234,7 +234,9 @@ struct SplitConvolutionKernel {
         const uint32_t pixel = first_pixel + slot;
         const uint32_t image =
             whole.a.result_size[0].Quotient(whole.a.result_size[1].Quotient(pixel));
-        if (pixel < whole.a.pixels) whole.Write(pixel, image, group * kOut + k, sum);
+        if (pixel < whole.a.pixels) {
+          whole.template Finish<1>(pixel, image, group * kOut + k, &sum);
+        }
       }
     }
   }

@@ -26,8 +26,8 @@ struct FilterGradientKernel {
     double rows[kTile][kHelpers];
   };
 
-  const float* image;
-  const float* code;
+  Source image;
+  Source code;
   float* partials;  // [range][code channels][image channels][taps]
   uint32_t image_channels;
   uint32_t code_channels;
@@ -103,10 +103,8 @@ struct FilterGradientKernel {
       const int32_t w = static_cast<int32_t>(j) * strides[1] - pads[1] +
                         static_cast<int32_t>(p.kw) * dilations[1];
       if (h < 0 || h >= image_size[0] || w < 0 || w >= image_size[1]) continue;
-      const float* x =
-          image + (n * image_channels + p.first_image) * image_plane + h * image_size[1] + w;
-      const float* g =
-          code + (n * code_channels + p.first_code) * code_plane + (position - n * code_plane);
+      const float* x = image.At(n) + p.first_image * image_plane + h * image_size[1] + w;
+      const float* g = code.At(n) + p.first_code * code_plane + (position - n * code_plane);
       float pixels[kImage];
       CSC_UNROLL
       for (int c = 0; c < kImage; ++c) {
@@ -127,19 +125,41 @@ struct FilterGradientKernel {
   }
 };
 
-// Flat over filter entries: adds the ranges, in order, to the gradient.
+// Blocks of filter entries: adds the ranges to the gradient, which may be a thousand and
+// more. The warps of a block share them out, each its own in order, and are added in order.
 struct FilterGradientSumKernel {
+  static constexpr uint32_t kEntries = 32;
+  static constexpr uint32_t kHelpers = 16;  // threads that add one entry's ranges
+  static constexpr int kThreads = kEntries * kHelpers;
+  static constexpr int kPhases = 2;
+  struct Shared {
+    double sums[kHelpers][kEntries];
+  };
+
   const float* partials;  // [range][entries]
   uint32_t entries;
   uint32_t ranges;
   Scalar scales[2];
   double* target;
 
-  CSC_HOST_DEVICE void operator()(uint32_t i) const {
-    double sum = 0;
-    for (uint32_t r = 0; r < ranges; ++r) sum += static_cast<double>(partials[r * entries + i]);
-    target[i] +=
-        static_cast<double>(scales[0].value()) * static_cast<double>(scales[1].value()) * sum;
+  template <int kPhase>
+  CSC_HOST_DEVICE void Phase(uint32_t block, uint32_t thread, Shared& shared) const {
+    const uint32_t lane = thread % kEntries, helper = thread / kEntries;
+    const uint32_t entry = block * kEntries + lane;
+    if (entry >= entries) return;
+    if constexpr (kPhase == 0) {
+      double sum = 0;
+      for (uint32_t r = helper; r < ranges; r += kHelpers) {
+        sum += static_cast<double>(Read(partials + r * entries + entry));
+      }
+      shared.sums[helper][lane] = sum;
+    } else {
+      if (helper > 0) return;
+      double sum = 0;
+      for (uint32_t h = 0; h < kHelpers; ++h) sum += shared.sums[h][lane];
+      target[entry] +=
+          static_cast<double>(scales[0].value()) * static_cast<double>(scales[1].value()) * sum;
+    }
   }
 };
 

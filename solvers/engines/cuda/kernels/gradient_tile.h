@@ -38,8 +38,8 @@ struct GradientTile {
   static constexpr uint32_t kWarpImage = 8;
   static constexpr uint32_t kImage = kWarps * kWarpImage;
 
-  const float* image;
-  const float* code;
+  Source image;
+  Source code;
   float* partials;    // [range][code channels][image channels][taps]
   Rounding rounding;  // of factors
   uint32_t image_channels;
@@ -118,10 +118,10 @@ struct GradientTile {
   }
 
   // One position of every fourth channel of 32.
-  CSC_HOST_DEVICE void LoadChannels(const float* values, uint32_t n, uint32_t channels,
+  CSC_HOST_DEVICE void LoadChannels(const Source& values, uint32_t n, uint32_t channels,
                                     uint32_t first, bool inside, uint32_t plane, uint32_t position,
                                     uint32_t warp, uint32_t* shared, uint32_t shared_row) const {
-    const float* from = values + n * channels * plane + (inside ? position : 0);
+    const float* from = values.At(n) + (inside ? position : 0);
     CSC_UNROLL
     for (uint32_t c = 0; c < kCode / kWarps; ++c) {
       const uint32_t in_group = c * kWarps + warp;

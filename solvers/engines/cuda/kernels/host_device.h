@@ -140,6 +140,22 @@ CSC_HOST_DEVICE inline void WriteWords(const uint32_t* words, uint32_t* p) {
 #endif
 }
 
+// Where a value is: the floats of a sample together, those of the next `stride` further
+// on. A part of a joined value lies in it, so that the stride is that of the whole.
+struct Source {
+  const float* data = nullptr;
+  uint32_t stride = 0;
+
+  CSC_HOST_DEVICE const float* At(uint32_t sample) const { return data + sample * stride; }
+};
+struct Result {
+  float* data = nullptr;
+  uint32_t stride = 0;
+
+  operator Source() const { return {data, stride}; }
+  CSC_HOST_DEVICE float* At(uint32_t sample) const { return data + sample * stride; }
+};
+
 // csc::Coefficient with its parameter found: read on the device, so that
 // launches stay valid when parameters change.
 struct Scalar {
@@ -147,7 +163,7 @@ struct Scalar {
   const float* parameter = nullptr;
 
   CSC_HOST_DEVICE float value() const {
-    return parameter != nullptr ? constant * *parameter : constant;
+    return parameter != nullptr ? constant * Read(parameter) : constant;
   }
 };
 
@@ -157,7 +173,9 @@ struct ChannelOperand {
   uint32_t stride = 0;  // 0: one entry for all channels
   float constant = 1;
 
-  CSC_HOST_DEVICE float value(uint32_t channel) const { return constant * data[channel * stride]; }
+  CSC_HOST_DEVICE float value(uint32_t channel) const {
+    return constant * Read(data + channel * stride);
+  }
 };
 
 }  // namespace csc::cuda

@@ -13,39 +13,57 @@ namespace csc::cuda {
 
 // Copies `run` consecutive floats of every image: neighbouring channels.
 struct CopyChannelsKernel {
-  const float* source;    // at the first channel to copy
-  uint32_t source_image;  // floats of an image
-  float* result;          // at the first channel to write
-  uint32_t result_image;
+  Source source;  // at the first channel to copy
+  Result result;  // at the first channel to write
   Divisor run;
 
   CSC_HOST_DEVICE void operator()(uint32_t i) const {
     uint32_t rest;
     const uint32_t n = run.Split(i, &rest);
-    result[n * result_image + rest] = source[n * source_image + rest];
+    result.At(n)[rest] = source.At(n)[rest];
   }
 };
 
 // Heights and widths of the two sides of a subsampling, and its windows.
 struct Window {
-  int32_t large[2];  // the image
+  Divisor large[2];  // the image
   Divisor small[2];  // positions of the window
   int32_t kernel[2];
   Divisor strides[2];
+  Divisor channels;  // of the result
 
-  // Plane, row and column of an element of the small side.
-  CSC_HOST_DEVICE uint32_t SplitSmall(uint32_t i, int32_t* row, int32_t* column) const {
+  // Sample, channel, row and column of an element of the result, which has this size.
+  struct Place {
+    uint32_t sample, channel;
+    int32_t row, column;
+  };
+  CSC_HOST_DEVICE Place Split(const Divisor* size, uint32_t i) const {
+    Place p;
     uint32_t w, h;
-    const uint32_t plane = small[0].Split(small[1].Split(i, &w), &h);
-    *row = static_cast<int32_t>(h);
-    *column = static_cast<int32_t>(w);
-    return plane;
+    p.sample = channels.Split(size[0].Split(size[1].Split(i, &w), &h), &p.channel);
+    p.row = static_cast<int32_t>(h);
+    p.column = static_cast<int32_t>(w);
+    return p;
   }
-  CSC_HOST_DEVICE uint32_t SmallAt(uint32_t plane, int32_t row, int32_t column) const {
-    return (plane * small[0].value() + row) * small[1].value() + column;
+  // Where an element of a plane is, and where the plane of a channel begins.
+  CSC_HOST_DEVICE uint32_t SmallAt(int32_t row, int32_t column) const {
+    return row * small[1].value() + column;
   }
-  CSC_HOST_DEVICE uint32_t LargeAt(uint32_t plane, int32_t row, int32_t column) const {
-    return (plane * large[0] + row) * large[1] + column;
+  CSC_HOST_DEVICE uint32_t LargeAt(int32_t row, int32_t column) const {
+    return row * large[1].value() + column;
+  }
+  CSC_HOST_DEVICE uint32_t SmallPlane(uint32_t channel) const {
+    return channel * small[0].value() * small[1].value();
+  }
+  CSC_HOST_DEVICE uint32_t LargePlane(uint32_t channel) const {
+    return channel * large[0].value() * large[1].value();
+  }
+  // Where the element of the result is.
+  CSC_HOST_DEVICE uint32_t InSmall(const Place& p) const {
+    return SmallPlane(p.channel) + SmallAt(p.row, p.column);
+  }
+  CSC_HOST_DEVICE uint32_t InLarge(const Place& p) const {
+    return LargePlane(p.channel) + LargeAt(p.row, p.column);
   }
   CSC_HOST_DEVICE int32_t Stride(int axis) const {
     return static_cast<int32_t>(strides[axis].value());
@@ -65,141 +83,134 @@ struct Window {
 };
 
 struct MaxPoolKernel {
-  const float* source;
+  Source source;
   Window window;
-  float* result;
+  Result result;
 
   CSC_HOST_DEVICE void operator()(uint32_t i) const {
-    int32_t row, column;
-    const uint32_t plane = window.SplitSmall(i, &row, &column);
+    const Window::Place p = window.Split(window.small, i);
+    const float* const x = source.At(p.sample) + window.LargePlane(p.channel);
     float best = -INFINITY;
     for (int32_t kh = 0; kh < window.kernel[0]; ++kh) {
       for (int32_t kw = 0; kw < window.kernel[1]; ++kw) {
-        const float candidate = source[window.LargeAt(plane, row * window.Stride(0) + kh,
-                                                      column * window.Stride(1) + kw)];
+        const float candidate =
+            x[window.LargeAt(p.row * window.Stride(0) + kh, p.column * window.Stride(1) + kw)];
         if (candidate > best || candidate != candidate) best = candidate;
       }
     }
-    result[i] = best;
+    result.At(p.sample)[window.InSmall(p)] = best;
   }
 };
 
 // Gathers: each position asks the windows that hold it whether it is the first
 // to have their maximum.
 struct MaxPoolAdjointKernel {
-  const float* gradient;  // dy
-  const float* source;    // x
-  const float* pooled;    // y
+  Source gradient;  // dy
+  Source source;    // x
+  Source pooled;    // y
   Window window;
-  Divisor large[2];
-  float* result;
+  Result result;
 
-  CSC_HOST_DEVICE bool IsFirst(uint32_t plane, int32_t a, int32_t b, int32_t h, int32_t w,
+  // Of window (a, b) in plane `x`.
+  CSC_HOST_DEVICE bool IsFirst(const float* x, int32_t a, int32_t b, int32_t h, int32_t w,
                                float maximum) const {
     const int32_t top = a * window.Stride(0), left = b * window.Stride(1);
     for (int32_t row = top; row <= h; ++row) {
       const int32_t end = row < h ? left + window.kernel[1] : w;
       for (int32_t column = left; column < end; ++column) {
-        if (source[window.LargeAt(plane, row, column)] == maximum) return false;
+        if (x[window.LargeAt(row, column)] == maximum) return false;
       }
     }
     return true;
   }
 
   CSC_HOST_DEVICE void operator()(uint32_t i) const {
-    uint32_t h, w;
-    const uint32_t plane = large[0].Split(large[1].Split(i, &w), &h);
-    const int32_t row = static_cast<int32_t>(h), column = static_cast<int32_t>(w);
+    const Window::Place p = window.Split(window.large, i);
+    const float* const x = source.At(p.sample) + window.LargePlane(p.channel);
+    const float* const y = pooled.At(p.sample) + window.SmallPlane(p.channel);
+    const float* const dy = gradient.At(p.sample) + window.SmallPlane(p.channel);
+    const float here = x[window.LargeAt(p.row, p.column)];
     float sum = 0;
-    for (int32_t a = window.FirstWindow(0, row); a <= window.LastWindow(0, row); ++a) {
-      for (int32_t b = window.FirstWindow(1, column); b <= window.LastWindow(1, column); ++b) {
-        const uint32_t at = window.SmallAt(plane, a, b);
-        if (source[i] == pooled[at] && IsFirst(plane, a, b, row, column, pooled[at])) {
-          sum += gradient[at];
-        }
+    for (int32_t a = window.FirstWindow(0, p.row); a <= window.LastWindow(0, p.row); ++a) {
+      for (int32_t b = window.FirstWindow(1, p.column); b <= window.LastWindow(1, p.column); ++b) {
+        const uint32_t at = window.SmallAt(a, b);
+        if (here == y[at] && IsFirst(x, a, b, p.row, p.column, here)) sum += dy[at];
       }
     }
-    result[i] = sum;
+    result.At(p.sample)[window.InLarge(p)] = sum;
   }
 };
 
 struct AveragePoolKernel {
-  const float* source;
+  Source source;
   Window window;
-  float* result;
+  Result result;
 
   CSC_HOST_DEVICE void operator()(uint32_t i) const {
-    int32_t row, column;
-    const uint32_t plane = window.SplitSmall(i, &row, &column);
+    const Window::Place p = window.Split(window.small, i);
+    const float* const x = source.At(p.sample) + window.LargePlane(p.channel);
     float sum = 0;
     for (int32_t kh = 0; kh < window.kernel[0]; ++kh) {
       for (int32_t kw = 0; kw < window.kernel[1]; ++kw) {
-        sum += source[window.LargeAt(plane, row * window.Stride(0) + kh,
-                                     column * window.Stride(1) + kw)];
+        sum += x[window.LargeAt(p.row * window.Stride(0) + kh, p.column * window.Stride(1) + kw)];
       }
     }
-    result[i] = sum / static_cast<float>(window.kernel[0] * window.kernel[1]);
+    result.At(p.sample)[window.InSmall(p)] =
+        sum / static_cast<float>(window.kernel[0] * window.kernel[1]);
   }
 };
 
 struct AveragePoolAdjointKernel {
-  const float* gradient;
+  Source gradient;
   Window window;
-  Divisor large[2];
-  float* result;
+  Result result;
 
   CSC_HOST_DEVICE void operator()(uint32_t i) const {
-    uint32_t h, w;
-    const uint32_t plane = large[0].Split(large[1].Split(i, &w), &h);
-    const int32_t row = static_cast<int32_t>(h), column = static_cast<int32_t>(w);
+    const Window::Place p = window.Split(window.large, i);
+    const float* const dy = gradient.At(p.sample) + window.SmallPlane(p.channel);
     float sum = 0;
-    for (int32_t a = window.FirstWindow(0, row); a <= window.LastWindow(0, row); ++a) {
-      for (int32_t b = window.FirstWindow(1, column); b <= window.LastWindow(1, column); ++b) {
-        sum += gradient[window.SmallAt(plane, a, b)];
+    for (int32_t a = window.FirstWindow(0, p.row); a <= window.LastWindow(0, p.row); ++a) {
+      for (int32_t b = window.FirstWindow(1, p.column); b <= window.LastWindow(1, p.column); ++b) {
+        sum += dy[window.SmallAt(a, b)];
       }
     }
-    result[i] = sum / static_cast<float>(window.kernel[0] * window.kernel[1]);
+    result.At(p.sample)[window.InLarge(p)] =
+        sum / static_cast<float>(window.kernel[0] * window.kernel[1]);
   }
 };
 
 // x[c, ::stride, ::stride], zero past x's channels.
 struct ShortcutKernel {
-  const float* source;
+  Source source;
   uint32_t source_channels;
-  Divisor result_channels;
   Window window;
-  float* result;
+  Result result;
 
   CSC_HOST_DEVICE void operator()(uint32_t i) const {
-    int32_t row, column;
-    uint32_t c;
-    const uint32_t n = result_channels.Split(window.SplitSmall(i, &row, &column), &c);
-    result[i] = c < source_channels
-                    ? source[window.LargeAt(n * source_channels + c, row * window.Stride(0),
-                                            column * window.Stride(1))]
-                    : 0.0f;
+    const Window::Place p = window.Split(window.small, i);
+    result.At(p.sample)[window.InSmall(p)] =
+        p.channel < source_channels
+            ? source.At(
+                  p.sample)[window.LargePlane(p.channel) +
+                            window.LargeAt(p.row * window.Stride(0), p.column * window.Stride(1))]
+            : 0.0f;
   }
 };
 
 struct ShortcutAdjointKernel {
-  const float* gradient;
-  uint32_t gradient_channels;
-  Divisor result_channels;
+  Source gradient;
   Window window;
-  Divisor large[2];
-  float* result;
+  Result result;
 
   CSC_HOST_DEVICE void operator()(uint32_t i) const {
-    uint32_t h, w, c, skipped_rows, skipped_columns;
-    const uint32_t plane = large[0].Split(large[1].Split(i, &w), &h);
-    const uint32_t n = result_channels.Split(plane, &c);
-    const uint32_t row = window.strides[0].Split(h, &skipped_rows);
-    const uint32_t column = window.strides[1].Split(w, &skipped_columns);
+    const Window::Place p = window.Split(window.large, i);
+    uint32_t skipped_rows, skipped_columns;
+    const auto row = static_cast<int32_t>(window.strides[0].Split(p.row, &skipped_rows));
+    const auto column = static_cast<int32_t>(window.strides[1].Split(p.column, &skipped_columns));
     const bool taken = skipped_rows == 0 && skipped_columns == 0;
-    result[i] = taken
-                    ? gradient[window.SmallAt(n * gradient_channels + c, static_cast<int32_t>(row),
-                                              static_cast<int32_t>(column))]
-                    : 0.0f;
+    result.At(p.sample)[window.InLarge(p)] =
+        taken ? gradient.At(p.sample)[window.SmallPlane(p.channel) + window.SmallAt(row, column)]
+              : 0.0f;
   }
 };
 

@@ -8,56 +8,100 @@
 #include <cstdint>
 
 #include "solvers/block_sum.h"
+#include "solvers/engines/cuda/kernels/elementwise.h"
 #include "solvers/engines/cuda/kernels/host_device.h"
 #include "solvers/program/program.h"
 
 namespace csc::cuda {
 
-// Blocks [channel][range]: the sums of `first` and of first * f(second), f
-// being the identity or the sign. In double: these kernels wait for memory.
-struct ChannelSumsKernel {
+// Blocks [channel][range]: a flat kernel of elementwise.h on all elements of a range, whose
+// epilogue's stages sum what they compute. Each sum is two: that of y and that of y * f(w),
+// f being the identity or the sign. In double: these kernels wait for memory.
+template <typename Flat>
+struct SummingKernel {
   static constexpr int kThreads = BlockSum::kThreads;
   static constexpr int kPhases = 3;
+  static constexpr uint32_t kSums = Epilogue::kMaxSums;
   struct Shared {
-    BlockSum sums[2];
+    BlockSum sums[2 * kSums];
   };
 
-  const float* first;
-  const float* second;
-  bool sign_of_second;
-  uint32_t channels;
-  Divisor plane;       // height * width
+  Flat flat;
   uint32_t positions;  // batch * height * width
   Divisor ranges;
-  uint32_t range;    // positions of a range
-  double* partials;  // [channel][range][2]
+  uint32_t range;  // positions of a range
+  uint32_t num_sums;
+  double* partials[kSums];  // [channel][range][2]
+
+  // Each thread adds to its own.
+  struct ThreadSums {
+    Shared& shared;
+    uint32_t thread;
+
+    template <int kCount>
+    CSC_HOST_DEVICE void Add(const Stage& stage, const Element* elements,
+                             const float* values) const {
+      if (stage.sum == Stage::kNoSum) return;
+      float weights[kCount];
+      if (stage.weight.value.data != nullptr) {
+        stage.weight.Load<kCount>(elements, weights);
+      } else {
+        CSC_UNROLL
+        for (int k = 0; k < kCount; ++k) weights[k] = values[k];
+      }
+      double& plain_sum = shared.sums[2 * stage.sum].values[thread];
+      double& weighted_sum = shared.sums[2 * stage.sum + 1].values[thread];
+      double plain = plain_sum, weighted = weighted_sum;
+      CSC_UNROLL
+      for (int k = 0; k < kCount; ++k) {
+        if (!elements[k].present) continue;
+        const double value = values[k];
+        const float w = weights[k];
+        plain += value;
+        weighted += value * (stage.sign_of_weight ? (w > 0) - (w < 0) : static_cast<double>(w));
+      }
+      plain_sum = plain;
+      weighted_sum = weighted;
+    }
+  };
 
   template <int kPhase>
   CSC_HOST_DEVICE void Phase(uint32_t block, uint32_t thread, Shared& shared) const {
     if constexpr (kPhase == 0) {
+      for (BlockSum& sum : shared.sums) sum.values[thread] = 0;
       uint32_t r;
-      const uint32_t c = ranges.Split(block, &r);
+      const uint32_t channel = ranges.Split(block, &r);
       const uint32_t last = r * range + range;
       const uint32_t end = last < positions ? last : positions;
-      double plain = 0, weighted = 0;
-      for (uint32_t p = r * range + thread; p < end; p += kThreads) {
-        uint32_t inside;
-        const uint32_t n = plane.Split(p, &inside);
-        const uint32_t element = (n * channels + c) * plane.value() + inside;
-        const double value = first[element];
-        const float other = second[element];
-        const float factor = sign_of_second ? static_cast<float>((other > 0) - (other < 0)) : other;
-        plain += value;
-        weighted += value * static_cast<double>(factor);
+      for (uint32_t p = r * range + thread; p < end; p += Flat::kCount * kThreads) {
+        AddPositions(p, end, channel, {shared, thread});
       }
-      shared.sums[0].values[thread] = plain;
-      shared.sums[1].values[thread] = weighted;
     } else if constexpr (kPhase == 1) {
       const uint32_t sum = thread / BlockSum::kRow;
-      if (sum < 2) shared.sums[sum].AddRow(thread % BlockSum::kRow);
+      if (sum < 2 * num_sums) shared.sums[sum].AddRow(thread % BlockSum::kRow);
     } else {
-      if (thread < 2) partials[block * 2 + thread] = shared.sums[thread].Total();
+      if (thread < 2 * num_sums) {
+        partials[thread / 2][block * 2 + thread % 2] = shared.sums[thread].Total();
+      }
     }
+  }
+
+  CSC_HOST_DEVICE void AddPositions(uint32_t first, uint32_t end, uint32_t channel,
+                                    const ThreadSums& sums) const {
+    Element elements[Flat::kCount];
+    float values[Flat::kCount];
+    CSC_UNROLL
+    for (int k = 0; k < Flat::kCount; ++k) {
+      Element& e = elements[k];
+      const uint32_t position = first + k * kThreads;
+      uint32_t inside;
+      e.sample = flat.plane.Split(position, &inside);
+      e.inside = channel * flat.plane.value() + inside;
+      e.channel = channel;
+      e.present = position < end;
+    }
+    flat.Compute(elements, values);
+    flat.epilogue.template Finish<Flat::kCount>(elements, values, sums);
   }
 };
 
@@ -88,48 +132,64 @@ struct FinishStatisticKernel {
   }
 };
 
-// Blocks: one for each entry of the target. Adds constant * the sum of `count`
-// partial sums to it.
-struct GradientSumKernel {
+// Blocks: one for each number of the targets, to which it adds constant * the sum of
+// `count` partial sums. Many gradients at a time, as each is but little work.
+struct GradientSumsKernel {
   static constexpr int kThreads = BlockSum::kThreads;
   static constexpr int kPhases = 3;
+  static constexpr uint32_t kMost = 48;
   using Shared = BlockSum;
 
-  const double* partials;  // [entry][count][2]
-  uint32_t row;            // which of the two sums
-  uint32_t count;
-  double constant;
-  double* target;
+  struct Gradient {
+    const double* partials;  // [number][count][2]
+    double* target;          // of no other gradient of the launch
+    double constant;
+    uint32_t row;  // which of the two sums
+    uint32_t count;
+    uint32_t first_block;  // ascending
+  };
+  Gradient gradients[kMost];
+  uint32_t size;
 
   template <int kPhase>
   CSC_HOST_DEVICE void Phase(uint32_t block, uint32_t thread, Shared& shared) const {
     if constexpr (kPhase == 0) {
+      const Gradient& g = GradientOf(block);
+      const uint32_t number = block - g.first_block;
       double sum = 0;
-      for (uint32_t i = thread; i < count; i += kThreads) {
-        sum += partials[(block * count + i) * 2 + row];
+      for (uint32_t i = thread; i < g.count; i += kThreads) {
+        sum += g.partials[(number * g.count + i) * 2 + g.row];
       }
       shared.values[thread] = sum;
     } else if constexpr (kPhase == 1) {
       if (thread < BlockSum::kRow) shared.AddRow(thread);
     } else {
-      if (thread == 0) target[block] += constant * shared.Total();
+      if (thread > 0) return;
+      const Gradient& g = GradientOf(block);
+      g.target[block - g.first_block] += g.constant * shared.Total();
     }
+  }
+
+  CSC_HOST_DEVICE const Gradient& GradientOf(uint32_t block) const {
+    uint32_t i = 0;
+    while (i + 1 < size && gradients[i + 1].first_block <= block) ++i;
+    return gradients[i];
   }
 };
 
 // Flat over samples: softmax, its loss, and the gradient of the mean loss.
 struct SoftmaxLossKernel {
-  const float* logits;  // [batch][classes]
+  Source logits;  // [batch][classes]
   const int32_t* labels;
   uint32_t classes;
   uint32_t batch;
   double smoothing;  // of the labels
-  float* gradient;
+  Result gradient;
   double* loss;      // [batch], added to
   int32_t* correct;  // [batch], added to
 
   CSC_HOST_DEVICE void operator()(uint32_t n) const {
-    const float* z = logits + n * classes;
+    const float* z = logits.At(n);
     uint32_t best = 0;
     for (uint32_t k = 1; k < classes; ++k) {
       if (z[best] < z[k]) best = k;
@@ -146,7 +206,7 @@ struct SoftmaxLossKernel {
     for (uint32_t k = 0; k < classes; ++k) {
       const double probability = exp(z[k] - max) / sum;
       const double expected = (k == label ? 1 - smoothing : 0) + spread;
-      gradient[n * classes + k] = static_cast<float>((probability - expected) / batch);
+      gradient.At(n)[k] = static_cast<float>((probability - expected) / batch);
     }
   }
 };

@@ -8,7 +8,9 @@
 // by positions (B: source channels x pixels), where a tap is but an offset. No
 // pipeline hides the loads: the other block of the multiprocessor does.
 //
-// Every result is summed in one order, whatever the tile: chunks, taps, channels.
+// Every result is summed in one order, whatever the tile: chunks, taps, channels; where
+// there are too few tiles for the device, in this order in each of several parts, which
+// AddPartsKernel adds.
 
 #ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_TENSOR_CONVOLUTION_H_
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_TENSOR_CONVOLUTION_H_
@@ -82,11 +84,9 @@ struct PackTensorFiltersKernel {
 };
 
 struct TensorConvolutionArguments {
-  const float* source;
+  Source source;
   const uint32_t* filters;  // packed
-  float* result;
-  Scalar scale;        // s of F(s x)
-  Scalar coefficient;  // of the result, in the epilogue's sum
+  Scalar scale;             // s of F(s x)
   Epilogue epilogue;
   uint32_t batch;
   uint32_t source_channels;
@@ -102,6 +102,10 @@ struct TensorConvolutionArguments {
   int32_t strides[2];
   uint32_t taps;
   uint32_t row_taps;
+  // Blocks of a tile, each of which has a part of the source channels, so many rounds; its
+  // sums are those of sample part * batch + image.
+  Divisor parts;
+  uint32_t part_rounds;
   // Positions from a tap to the next of its row, and from its row's last to the
   // next row's first.
   uint32_t tap_step;
@@ -127,16 +131,26 @@ struct ConvolutionTile {
   CSC_HOST_DEVICE uint32_t SharedBytes() const {
     return a.HaloPositions() * kTensorWords * static_cast<uint32_t>(sizeof(uint32_t));
   }
-  CSC_HOST_DEVICE uint32_t Rounds(uint32_t) const { return Chunks(); }
+  CSC_HOST_DEVICE uint32_t Rounds(uint32_t block) const {
+    const uint32_t first = FirstChunk(block);
+    return first + a.part_rounds < Chunks() ? a.part_rounds : Chunks() - first;
+  }
+  CSC_HOST_DEVICE uint32_t FirstChunk(uint32_t block) const {
+    uint32_t part;
+    a.parts.Split(block, &part);
+    return part * a.part_rounds;
+  }
   CSC_HOST_DEVICE uint32_t Chunks() const { return (a.source_channels + kChunk - 1) / kChunk; }
 
   struct Place {
-    uint32_t group, image, row, column;  // the first of the tile
+    uint32_t part, group;
+    uint32_t image, row, column;  // the first of the tile
   };
   CSC_HOST_DEVICE Place PlaceOf(uint32_t block) const {
     Place p;
     uint32_t row, column;
-    block = a.tiles[1].Split(a.groups.Split(block, &p.group), &column);
+    block = a.groups.Split(a.parts.Split(block, &p.part), &p.group);
+    block = a.tiles[1].Split(block, &column);
     p.image = a.tiles[0].Split(block, &row) * a.tile_images;
     p.row = row * a.tile_size[0].value();
     p.column = column * a.tile_size[1].value();
@@ -166,6 +180,7 @@ struct ConvolutionTile {
 
   CSC_HOST_DEVICE void Load(uint32_t block, uint32_t warp, uint32_t round, uint32_t* shared) const {
     const Place p = PlaceOf(block);
+    const uint32_t first_channel = (FirstChunk(block) + round) * kChunk;
     ForEachLane([&](uint32_t lane) {
       for (uint32_t i = warp * kWarpLanes + lane; i < a.HaloPositions(); i += kThreads) {
         uint32_t row, column;
@@ -174,7 +189,7 @@ struct ConvolutionTile {
         const int32_t w = static_cast<int32_t>(p.column * a.strides[1] + column) + a.origin[1];
         const bool inside =
             image < a.batch && 0 <= h && h < a.source_size[0] && 0 <= w && w < a.source_size[1];
-        LoadPosition(i, inside, image, h, w, round * kChunk, shared);
+        LoadPosition(i, inside, image, h, w, first_channel, shared);
       }
     });
   }
@@ -182,10 +197,8 @@ struct ConvolutionTile {
   CSC_HOST_DEVICE void LoadPosition(uint32_t position, bool inside, uint32_t image, int32_t h,
                                     int32_t w, uint32_t first_channel, uint32_t* shared) const {
     const uint32_t plane = a.source_size[0] * a.source_size[1];
-    const float* x = a.source;
-    if (inside) {
-      x += (image * a.source_channels + first_channel) * plane + h * a.source_size[1] + w;
-    }
+    const float* x = a.source.data;
+    if (inside) x = a.source.At(image) + first_channel * plane + h * a.source_size[1] + w;
     CSC_UNROLL
     for (uint32_t t = 0; t < 4; ++t) {
       uint32_t words[4];
@@ -262,9 +275,10 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
   CSC_HOST_DEVICE void Compute(uint32_t block, uint32_t warp, uint32_t round,
                                const uint32_t* shared, Registers* registers) const {
     if (warp * kWarpPixels >= a.TilePixels()) return;
-    const bool both = round * kChunk + kChunk / 2 < a.source_channels;
+    const uint32_t chunk = this->FirstChunk(block) + round;
+    const bool both = chunk * kChunk + kChunk / 2 < a.source_channels;
     const uint32_t* from =
-        a.filters + (this->PlaceOf(block).group * this->Chunks() + round) * a.taps * kFilterWords;
+        a.filters + (this->PlaceOf(block).group * this->Chunks() + chunk) * a.taps * kFilterWords;
     Filters next;
     ReadFilters(from, &next);
     uint32_t offset = 0, column = 0;
@@ -310,32 +324,54 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
 
   CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
     const Place p = this->PlaceOf(block);
-    const float scale = a.coefficient.value() * a.scale.value();
+    const float scale = a.scale.value();
     const uint32_t plane = a.result_size[0] * a.result_size[1];
     CSC_UNROLL
     for (int j = 0; j < kColumnTiles; ++j) {
       ForEachLane([&](uint32_t lane) {
+        Element elements[kRowTiles * 4];
+        float values[kRowTiles * 4];
         CSC_UNROLL
         for (int column_of_pair = 0; column_of_pair < 2; ++column_of_pair) {
           const uint32_t pixel =
               warp * kWarpPixels + j * kMmaColumns + lane % 4 * 2 + column_of_pair;
           uint32_t image, inside;
-          if (!this->FindPixel(p, pixel, &image, &inside)) continue;
+          const bool found = this->FindPixel(p, pixel, &image, &inside);
           CSC_UNROLL
-          for (int m = 0; m < kRowTiles; ++m) {
-            CSC_UNROLL
-            for (int half = 0; half < 2; ++half) {
-              const uint32_t channel = p.group * kGroup + m * kMmaRows + lane / 4 + half * 8;
-              if (channel >= a.result_channels) continue;
-              const uint32_t element = (image * a.result_channels + channel) * plane + inside;
-              const float sum = registers.sums[m][j][lane].values[half * 2 + column_of_pair];
-              a.result[element] = a.epilogue.Apply(scale * sum, element, channel);
-            }
+          for (int row = 0; row < kRowTiles * 2; ++row) {  // m, half
+            const uint32_t channel = p.group * kGroup + lane / 4 + row * 8;
+            const int at = row * 2 + column_of_pair;
+            elements[at] = {p.part * a.batch + image, channel * plane + inside, channel,
+                            found && channel < a.result_channels};
+            values[at] =
+                scale * registers.sums[row / 2][j][lane].values[row % 2 * 2 + column_of_pair];
           }
         }
+        a.epilogue.template Finish<kRowTiles * 4>(elements, values);
       });
     }
   }
+};
+
+// Flat: adds the parts of a convolution's sums in order, and finishes what they make up.
+struct AddPartsKernel : Elementwise {
+  const float* sums;  // [parts][size]
+  uint32_t parts;
+
+  CSC_HOST_DEVICE void Compute(const Element* elements, float* values) const {
+    const uint32_t stride = channels.value() * plane.value();
+    CSC_UNROLL
+    for (int k = 0; k < kCount; ++k) values[k] = 0;
+    for (uint32_t part = 0; part < parts; ++part) {
+      const float* const from = sums + part * size;
+      CSC_UNROLL
+      for (int k = 0; k < kCount; ++k) {
+        const Element& e = elements[k];
+        if (e.present) values[k] += Read(from + e.sample * stride + e.inside);
+      }
+    }
+  }
+  CSC_HOST_DEVICE void operator()(uint32_t index) const { Run(*this, index); }
 };
 
 }  // namespace csc::cuda

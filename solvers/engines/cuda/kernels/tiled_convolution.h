@@ -1,6 +1,6 @@
 // Analysis, and synthesis of stride 1, in float32, in the tiles of
-// tensor_convolution.h: shared memory holds what a tile's taps meet, and a lane
-// sums 8 result channels of 8 pixels in registers.
+// tensor_convolution.h, in one part: shared memory holds what a tile's taps meet, and a
+// lane sums 8 result channels of 8 pixels in registers.
 //
 // Products are added in the order of ConvolutionKernel, so that both give the
 // same bits, and filters are packed as for it.
@@ -119,22 +119,23 @@ struct TiledConvolutionKernel : ConvolutionTile<Float32, 4> {
 
   CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
     const Place p = PlaceOf(block);
-    const float scale = a.coefficient.value() * a.scale.value();
+    const float scale = a.scale.value();
+    const uint32_t plane = a.result_size[0] * a.result_size[1];
     ForEachLane([&](uint32_t lane) {
       CSC_UNROLL
       for (int j = 0; j < kPixelsOfLane; ++j) {
         uint32_t image, inside;
-        if (!FindPixel(p, PixelOf(warp, lane, j), &image, &inside)) continue;
+        const bool found = FindPixel(p, PixelOf(warp, lane, j), &image, &inside);
+        Element elements[kOut];
+        float values[kOut];
         CSC_UNROLL
         for (int k = 0; k < kOut; ++k) {
           const uint32_t channel = p.group * kGroup + lane / 8 * kOut + k;
-          if (channel >= a.result_channels) continue;
-          const uint32_t element =
-              (image * a.result_channels + channel) * (a.result_size[0] * a.result_size[1]) +
-              inside;
-          a.result[element] =
-              a.epilogue.Apply(scale * registers.sums[lane].values[j][k], element, channel);
+          elements[k] = {image, channel * plane + inside, channel,
+                         found && channel < a.result_channels};
+          values[k] = scale * registers.sums[lane].values[j][k];
         }
+        a.epilogue.Finish<kOut>(elements, values);
       }
     });
   }

@@ -64,7 +64,7 @@ TEST(Window, FindsTheWindowsOfAPosition) {
     const int32_t stride = static_cast<int32_t>(random->Int(1, 9));
     const int32_t windows = (size - kernel) / stride + 1;
     cuda::Window window;
-    window.large[1] = size;
+    window.large[1] = Divisor(size);
     window.small[1] = Divisor(windows);
     window.kernel[1] = kernel;
     window.strides[1] = Divisor(stride);
@@ -78,18 +78,22 @@ TEST(Window, FindsTheWindowsOfAPosition) {
   });
 }
 
-// Sums of more partial sums than a block has threads.
-TEST(GradientSum, AddsEveryPartialSumOnce) {
+// Sums of more partial sums than a block has threads, of one gradient and of others beside.
+TEST(GradientSums, AddEveryPartialSumOnce) {
   for (uint32_t count : {1u, 15u, 16u, 255u, 256u, 257u, 1000u}) {
-    std::vector<double> partials(2 * 3 * count), target = {10, 20, 30};
+    std::vector<double> partials(2 * 3 * count), target = {10, 20, 30, 40};
     std::vector<double> expected = target;
     for (size_t i = 0; i < partials.size(); ++i) {
       partials[i] = static_cast<double>(i * i % 101);
       if (i % 2 == 1) expected[i / 2 / count] += 3 * partials[i];
+      if (i % 2 == 0) expected[3] -= partials[i];
     }
+    cuda::GradientSumsKernel kernel = {};
+    kernel.size = 2;
+    kernel.gradients[0] = {partials.data(), target.data(), 3, 1, count, 0};
+    kernel.gradients[1] = {partials.data(), target.data() + 3, -1, 0, 3 * count, 3};
     const auto backend = MakeHostBackend();
-    backend->Run(*backend->MakeGraph(
-        {{cuda::GradientSumKernel{partials.data(), 1, count, 3, target.data()}, 3}}));
+    backend->Run(*backend->MakeGraph({{kernel, 4}}));
     EXPECT_EQ(target, expected) << count;
   }
 }

@@ -107,6 +107,28 @@ TEST(TensorTile, CoversItsResultWithinItsLimits) {
   });
 }
 
+TEST(TensorParts, ShareOutAllChunksWhereBlocksAreFew) {
+  ForEachSeed(3000, [](Random* random) {
+    cuda::TensorTile tile;
+    tile.blocks = random->Int(1, 500);
+    const int64_t chunks = random->Int(1, 100);
+    const double factor = random->Pick({0.0, 1.0, 1e9});
+    const int64_t parts = cuda::ChooseTensorParts(90, factor, tile, chunks);
+    const int64_t rounds = (chunks + parts - 1) / parts;
+    EXPECT_LT((parts - 1) * rounds, chunks) << parts << " parts of " << chunks;
+    EXPECT_LE(parts, 8);
+    if (parts > 1) {
+      EXPECT_GE(rounds, 2);
+    }
+    if (factor == 0 || (factor == 1 && tile.blocks >= 264)) {
+      EXPECT_EQ(parts, 1);
+    }
+  });
+  cuda::TensorTile one;
+  one.blocks = 1;
+  EXPECT_EQ(cuda::ChooseTensorParts(90, 1, one, 23), 8);
+}
+
 TEST(TensorGradientTile, CoversTheCodeWithinItsLimits) {
   ForEachSeed(3000, [](Random* random) {
     Instruction gradient;

@@ -120,6 +120,30 @@ TEST_P(TensorConvolution, IsExactOnIntegers) {
   EXPECT_GE(on_tensor_cores, 100);
 }
 
+// Sums that blocks share out, at the end of chains of instructions and not.
+TEST_P(TensorConvolution, IsExactOnIntegersInParts) {
+  int in_parts = 0;
+  ForEachSeed(60, [&](Random* random) {
+    Convolution c = RandomConvolution(random);
+    (random->Chance(0.5) ? c.filters : c.image.channels) = random->Int(60, 600);
+    const Program program = BothDirections(random, c);
+    const Work work = RandomIntegers(random, program);
+    HostDevice device;
+    device.capability = RandomCapability(random);
+    cuda::Tuning tuning = random->Chance(0.5) ? SmallTiles() : LargeTiles();
+    tuning.split_threads = random->Pick({0.01, 1.0, 1e9});
+    const auto executable = MakeHostCudaEngine(tuning, &device)->Prepare(program, options());
+    executable->SetParameters(work.parameters.data());
+    const Results actual = RunPrepared(executable.get(), program, work);
+    const auto expected = RunInDouble(program, work);
+    for (size_t i = 0; i < expected.outputs.size(); ++i) {
+      EXPECT_TRUE(Equal(actual.outputs[i], expected.outputs[i])) << "output " << i;
+    }
+    if (executable->Describe().find("parts") != std::string::npos) ++in_parts;
+  });
+  EXPECT_GE(in_parts, 20);
+}
+
 // The sum of float32 products of rounded factors, to float32's tolerance.
 TEST_P(TensorConvolution, RoundsFactorsAndNothingElse) {
   ForEachSeed(60, [&](Random* random) {
@@ -285,7 +309,7 @@ TEST_P(TensorConvolution, SaysWhatRunsAndWhatDoesNot) {
   EXPECT_THAT(executable->Describe(),
               HasSubstr("analysis: tensor cores, " + name +
                         ": 1024 blocks of 32 channels x 1 images x 16 x 16 pixels, 4 warps (row 5 "
-                        "of table 2)"));
+                        "of table 3)"));
   EXPECT_THAT(executable->Describe(), HasSubstr("synthesis: direct convolution, float32 (not " +
                                                 name + ": strided synthesis)"));
 }
