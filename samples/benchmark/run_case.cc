@@ -214,13 +214,18 @@ std::vector<Result> RunCase(const Workload& workload, const Engine& engine, Arit
       results.back().declined = reason.what();
       return results;
     }
-    if (workload.what.phase == Phase::kTraining) {
-      results.push_back(RunTraining(workload, batch, executable.get(), runner, options));
-      continue;
-    }
-    for (Result& result :
-         RunInference(workload, batch, executable.get(), arithmetic, runner, options)) {
-      results.push_back(std::move(result));
+    try {
+      if (workload.what.phase == Phase::kTraining) {
+        results.push_back(RunTraining(workload, batch, executable.get(), runner, options));
+        continue;
+      }
+      for (Result& result :
+           RunInference(workload, batch, executable.get(), arithmetic, runner, options)) {
+        results.push_back(std::move(result));
+      }
+    } catch (const EngineDeclined& reason) {  // this batch: there is no memory for it
+      results.push_back(MakeResult(workload, batch, runner));
+      results.back().declined = reason.what();
     }
   }
   return results;
