@@ -55,8 +55,8 @@ class Work:
         for name, values in arrays.items():
             self.numpy.asarray(values, "float32").tofile(self.folder / f"{name}.f32")
 
-    def measure(self, run, seconds=None):
-        """Median and best seconds of a call, of at least three after one that does not count."""
+    def measure(self, run, seconds=None, calls=1):
+        """Median and best seconds of a call, of at least three runs of so many calls after one that does not count."""
         run()
         times = []
         seconds = self.seconds if seconds is None else seconds
@@ -64,7 +64,7 @@ class Work:
         while len(times) < 3 or time.perf_counter() - start < seconds:
             begin = time.perf_counter()
             run()
-            times.append(time.perf_counter() - begin)
+            times.append((time.perf_counter() - begin) / calls)
         return {"median": statistics.median(times), "best": min(times), "runs": len(times)}
 
 
