@@ -53,7 +53,10 @@ class Work:
     def write(self, **arrays):
         """What is to be compared with the benchmark's own numbers: scores, or loss and gradients."""
         for name, values in arrays.items():
-            self.numpy.asarray(values, "float32").tofile(self.folder / f"{name}.f32")
+            path = self.folder / f"{name}.f32"
+            # The benchmark may be reading what an earlier form has left.
+            self.numpy.asarray(values, "float32").tofile(f"{path}.new")
+            Path(f"{path}.new").replace(path)
 
     def measure(self, run, seconds=None, calls=1):
         """Median and best seconds of a call, of at least three runs of so many calls after one that does not count."""
