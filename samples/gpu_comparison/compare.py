@@ -79,8 +79,8 @@ def parse(arguments):
 def python_outside(folder):
     """This interpreter, with the libraries that it has without ours."""
     script = Path(folder) / "python"
-    outer = os.environ.get("CSC_OUTER_LIBRARY_PATH", "" if PACKED else os.environ.get("LD_LIBRARY_PATH", ""))
-    script.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH="{outer}" exec "{sys.executable}" "$@"\n', encoding="utf-8")
+    libraries = os.environ.get("LD_LIBRARY_PATH", "")
+    script.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH="{libraries}" exec "{sys.executable}" "$@"\n', encoding="utf-8")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return str(script)
 
@@ -101,8 +101,8 @@ def measure(options, network, phase, python):
     line = command(options, network, phase, python)
     print(" ".join(line), file=sys.stderr, flush=True)
     environment = dict(os.environ)
-    if PACKED:
-        environment["LD_LIBRARY_PATH"] = str(ROOT / "lib")
+    if PACKED:  # the driver's libraries may be in the rest
+        environment["LD_LIBRARY_PATH"] = ":".join([str(ROOT / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])
     if options.smoke:
         environment["CXX"] = "/bin/false"  # PyTorch has no compiled forms then
     try:
