@@ -75,7 +75,7 @@ pack() {
   for file in "${data[@]}" "${comparison[@]}" tests/run_gpu.sh; do install -D "$file" "$folder/csc-gpu/$file" || exit 1; done
   # The benchmark finds its rivals where Bazel's programs keep their data.
   mkdir -p "$folder/csc-gpu/$benchmark.runfiles" && ln -s ../../.. "$folder/csc-gpu/$benchmark.runfiles/csc_dnn" || exit 1
-  third_party/carry_libraries.sh "$folder/csc-gpu/lib" "bazel-bin/$library" "bazel-bin/$benchmark" \
+  third_party/carry_libraries.sh --gcc-apart "$folder/csc-gpu/lib" "bazel-bin/$library" "bazel-bin/$benchmark" \
     "${programs[@]/#/bazel-bin/}" || exit 1
   git describe --always --dirty >"$folder/csc-gpu/version" 2>/dev/null
   tar cf "$1" -C "$folder" csc-gpu || exit 1
@@ -154,7 +154,11 @@ fi
 # What programs are run with: not exported, since other machines' programs have libraries of their own.
 if [ -n "$packed" ]; then
   bin=.
-  environment=(env "CSC_CUDA_LIBRARY=$PWD/$library" "LD_LIBRARY_PATH=$PWD/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}")
+  libraries=$PWD/lib
+  if LD_LIBRARY_PATH=$libraries ldd ./"$library" "${programs[@]}" lib/*.so* 2>&1 | grep -q 'not found'; then
+    libraries+=:$PWD/lib/gcc
+  fi
+  environment=(env "CSC_CUDA_LIBRARY=$PWD/$library" "LD_LIBRARY_PATH=$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}")
   found=$(getconf GNU_LIBC_VERSION | cut -d ' ' -f 2) needed=$(cat lib/glibc)
   if [ "$(printf '%s\n' "$needed" "$found" | sort -V | head -n 1)" != "$needed" ]; then
     echo "FAILED: this machine has glibc $found, and what was packed needs $needed: pack on an older system"
@@ -209,7 +213,7 @@ if [ -n "$benchmarks" ]; then
   echo
   if ! command -v "${PYTHON:-python3}" >/dev/null; then
     skip "figures: there is no ${PYTHON:-python3} to make tables (PYTHON)"
-  elif "${environment[0]}" "${environment[1]}" "${PYTHON:-python3}" samples/gpu_comparison/compare.py "${pytorch[@]}"; then
+  elif env "${environment[1]}" "CSC_LIBRARIES=${libraries:-}" "${PYTHON:-python3}" samples/gpu_comparison/compare.py "${pytorch[@]}"; then
     passed=$((passed + 1))
   else
     failed=$((failed + 1))

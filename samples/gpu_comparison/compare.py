@@ -101,8 +101,9 @@ def measure(options, network, phase, python):
     line = command(options, network, phase, python)
     print(" ".join(line), file=sys.stderr, flush=True)
     environment = dict(os.environ)
-    if PACKED:  # the driver's libraries may be in the rest
-        environment["LD_LIBRARY_PATH"] = ":".join([str(ROOT / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])])
+    if PACKED:  # the driver's libraries may be among the others
+        ours = os.environ.get("CSC_LIBRARIES", str(ROOT / "lib"))
+        environment["LD_LIBRARY_PATH"] = ":".join(filter(None, [ours, os.environ.get("LD_LIBRARY_PATH")]))
     if options.smoke:
         environment["CXX"] = "/bin/false"  # PyTorch has no compiled forms then
     try:

@@ -190,7 +190,11 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     case cudaMemcpyDeviceToHost:
       Rule(device->Holds(from, bytes), "a copy of what is not on the device");
       Rule(pinned, "a copy to memory that is not pinned, for which the processor waits");
-      call->queues.Push(in, {[=] { std::memcpy(to, from, bytes); }, nullptr, nullptr});
+      call->queues.Push(in, {[=] {
+                               Rule(device->memory.IsWritten(from, bytes), "a copy of nothing");
+                               std::memcpy(to, from, bytes);
+                             },
+                             nullptr, nullptr});
       break;
     case cudaMemcpyDeviceToDevice:
       Rule(device->Holds(from, bytes), "a copy of what is not on the device");

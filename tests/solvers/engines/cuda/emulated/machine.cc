@@ -308,6 +308,15 @@ void DeviceMemory::MarkWritten(const void* data, size_t bytes) {
   for (size_t word = offset / 4; word * 4 < offset + bytes; ++word) block->written[word] = true;
 }
 
+bool DeviceMemory::IsWritten(const void* data, size_t bytes) {
+  const Block* const block = Find(data, bytes);
+  const size_t offset = static_cast<const char*>(data) - block->data;
+  for (size_t word = offset / 4; word * 4 < offset + bytes; ++word) {
+    if (!block->written[word]) return false;
+  }
+  return true;
+}
+
 void Run(const Kernel& kernel, const Grid& grid, const std::vector<char>& parameters,
          DeviceMemory* memory) {
   static uint32_t launch = 0;

@@ -51,6 +51,7 @@ class DeviceMemory {
   size_t BytesAt(const void* data) const;
   // Another's writes: copies.
   void MarkWritten(const void* data, size_t bytes);
+  bool IsWritten(const void* data, size_t bytes);
 
  private:
   std::map<uintptr_t, std::unique_ptr<Block>> blocks_;
