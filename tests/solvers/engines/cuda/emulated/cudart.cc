@@ -187,15 +187,16 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
         call->queues.Push(in, {[=] { device->Write(to, staged.data(), bytes); }, nullptr, nullptr});
       }
       break;
-    case cudaMemcpyDeviceToHost:
+    case cudaMemcpyDeviceToHost: {
       Rule(device->Holds(from, bytes), "a copy of what is not on the device");
-      Rule(pinned, "a copy to memory that is not pinned, for which the processor waits");
-      call->queues.Push(in, {[=] {
-                               Rule(device->memory.IsWritten(from, bytes), "a copy of nothing");
-                               std::memcpy(to, from, bytes);
-                             },
-                             nullptr, nullptr});
+      const auto download = [=] {
+        Rule(device->memory.IsWritten(from, bytes), "a copy of nothing");
+        std::memcpy(to, from, bytes);
+      };
+      call->queues.Push(in, {download, nullptr, nullptr});
+      if (!pinned) call->queues.Finish(in);  // the processor waits
       break;
+    }
     case cudaMemcpyDeviceToDevice:
       Rule(device->Holds(from, bytes), "a copy of what is not on the device");
       call->queues.Push(in, {[=] { device->Write(to, from, bytes); }, nullptr, nullptr});
