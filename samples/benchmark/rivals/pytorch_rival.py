@@ -41,6 +41,8 @@ class Form:
         if arithmetic == "bf16" and not work.training:
             self.dtype = torch.bfloat16
             self.run = self.make().to(self.dtype)
+            # Makes its constants, as the other network's are made before it is compiled: when it is checked.
+            self.results(self.run, work.checked, arithmetic, self.dtype)
         if how.startswith("compiled"):
             inductor.freezing = not work.training  # weights are constants: packed once
             self.run = torch.compile(self.run, mode="reduce-overhead" if self.on_gpu else None)
