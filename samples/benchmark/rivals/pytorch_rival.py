@@ -9,6 +9,7 @@ again at length what was fastest.
 
 import sys
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 
 from protocol import need, serve
@@ -28,6 +29,10 @@ TOLERANCES = {
     "bf16": {"scores": 0.1, "loss": 0.05, "gradients": 0.3},
 }
 IMAGES_BETWEEN_WAITS = 256  # on a GPU, so that waiting for it does not count
+
+
+def name_of(synthesis, layout, how="eager"):
+    return f"{synthesis}, {layout}" + ("" if how == "eager" else f", {how}")
 
 
 class Form:
@@ -53,14 +58,8 @@ class Form:
     def make(self):
         return pytorch_networks.Network(self.work, self.synthesis == "flipped", LAYOUTS[self.layout])
 
-    def release(self):
-        """Its memory on the GPU. The form can be named still."""
-        self.network = self.run = self.optimiser = None
-        torch._dynamo.reset()
-        torch.cuda.empty_cache()
-
     def name(self):
-        return f"{self.synthesis}, {self.layout}" + ("" if self.how == "eager" else f", {self.how}")
+        return name_of(self.synthesis, self.layout, self.how)
 
     @contextmanager
     def precision(self, arithmetic):
@@ -140,6 +139,14 @@ class Form:
         return {**timing, "bytes": torch.cuda.max_memory_allocated() if eager else torch.cuda.max_memory_reserved()}
 
 
+def release(form):
+    """What a form holds of the GPU, or what is left of one that failed. It can be named still."""
+    if form is not None:
+        form.network = form.run = form.optimiser = None
+    torch._dynamo.reset()
+    torch.cuda.empty_cache()
+
+
 def captured(call):
     """The call's kernels as one graph, as PyTorch's manual has it."""
     stream = torch.cuda.Stream()
@@ -165,24 +172,27 @@ def forms(work, arithmetic):
     compiled = "compiled, CUDA graphs" if on_gpu else "compiled"
     found = []  # (best seconds an image, form, batch); medians of so few runs would say less
 
-    def attempt(form, batch, seconds=None):
-        answer = {"arithmetic": arithmetic, "batch": batch, "form": form.name()}
+    def attempt(name, make, batch, seconds=None):
+        answer = {"arithmetic": arithmetic, "batch": batch, "form": name}
+        form = None
         try:
+            form = make()
             form.check(batch)
             answer.update(form.measure(batch, seconds))
             found.append((answer["best"] / batch, form, batch))
         except Exception as reason:  # no compiler, no memory left
             answer["failed"] = f"{type(reason).__name__}: {reason}".split("\n")[0]
+        if on_gpu:
+            release(form)
         return answer
 
     def made(batches, *form):
         """These are measured briefly on the CPU; on the GPU their memory goes at once, to be the next one's."""
-        instance = None if on_gpu else Form(work, arithmetic, *form)
+        make = partial(Form, work, arithmetic, *form)
+        if not on_gpu:
+            make = cache(make)
         for batch in batches:
-            one = instance or Form(work, arithmetic, *form)
-            yield attempt(one, batch, None if on_gpu else 0)
-            if on_gpu:
-                one.release()
+            yield attempt(name_of(*form), make, batch, None if on_gpu else 0)
 
     def ranked():
         found.sort(key=lambda entry: entry[0])
@@ -211,7 +221,7 @@ def forms(work, arithmetic):
 
     if not on_gpu:
         for _, form, batch in list(ranked()[:MEASURED_AT_LENGTH]):
-            yield attempt(form, batch)
+            yield attempt(form.name(), lambda: form, batch)
 
 
 def rival(work):
