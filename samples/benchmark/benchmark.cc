@@ -68,13 +68,28 @@ std::string ScriptOf(const std::string& rival, const std::string& program) {
   return runfiles->Rlocation("csc_dnn/samples/benchmark/rivals/" + rival + "_rival.py");
 }
 
-std::vector<std::unique_ptr<Rival>> StartRivals(const Options& options,
-                                                const std::string& program) {
+// Rivals have one float32, whatever its algorithm.
+std::vector<std::string> RivalArithmetics(const std::vector<Arithmetic>& arithmetics) {
+  std::vector<std::string> names;
+  for (Arithmetic arithmetic : arithmetics) {
+    const std::string name =
+        Name(arithmetic == Arithmetic::kDirect ? Arithmetic::kFloat32 : arithmetic);
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<std::unique_ptr<Rival>> StartRivals(const Options& options, const std::string& program,
+                                                const Engine& engine,
+                                                const std::vector<Arithmetic>& arithmetics) {
+  std::string device = options.rival_device;
+  if (device.empty()) device = engine.name() == "cuda" ? "cuda" : "cpu";
   std::vector<std::unique_ptr<Rival>> rivals;
   for (const std::string& name : options.rivals) {
     rivals.push_back(std::make_unique<Rival>(
-        name, RivalOptions{options.python, ScriptOf(name, program), options.threads,
-                           options.seconds, options.rival_batches}));
+        name,
+        RivalOptions{options.python, ScriptOf(name, program), options.threads, options.seconds,
+                     options.rival_batches, device, RivalArithmetics(arithmetics)}));
   }
   return rivals;
 }
@@ -133,7 +148,7 @@ int Run(const CLI::App& app, const Options& options, const std::string& program)
   const std::vector<const Engine*> engines = ChosenEngines(options.engines);
   // Before the OpenCV paths set CSC_ARITHMETIC.
   const std::vector<Arithmetic> arithmetics = ChosenArithmetics(options.arithmetics);
-  const auto rivals = StartRivals(options, program);
+  const auto rivals = StartRivals(options, program, *engines.at(0), arithmetics);
 
   Report report;
   report.processor = ProcessorName();

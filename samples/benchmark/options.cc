@@ -88,6 +88,9 @@ void AddOptions(CLI::App* app, Options* options) {
       ->delimiter(',')
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
+  app->add_option("--rival-device", options->rival_device,
+                  "Where PyTorch runs: cpu or cuda (default: where the first engine does)")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
   app->add_option("--python", options->python, "Interpreter that has the rivals' packages")
       ->capture_default_str();
   app->add_flag("--times", options->times,

@@ -23,6 +23,7 @@ struct Options {
   std::vector<std::string> paths;
   std::vector<std::string> rivals;
   std::vector<int64_t> rival_batches = {8, 32, 128};
+  std::string rival_device;  // "cpu", "cuda"; empty: that of the first engine
   std::string python = "python3";
   bool times = false;
   int neighbours = 0;

@@ -79,13 +79,17 @@ struct Report {
   std::vector<NeighbourResult> neighbours;
 };
 
-// The fastest measured rival at the work of `ours`, over all batches and forms;
-// null where there is none.
+// The fastest measured rival at the work of `ours`, over all batches and forms, in
+// the same arithmetic, or where it has none of that in float32; null for none at all.
 inline const Result* BestRival(const std::vector<Result>& results, const Result& ours) {
   const Result* best = nullptr;
-  for (const Result& r : results) {
-    if (!r.runner.rival || !r.measured() || !r.SameWork(ours)) continue;
-    if (best == nullptr || r.ImageMs() < best->ImageMs()) best = &r;
+  for (const std::string& arithmetic : {ours.runner.arithmetic, std::string("float32")}) {
+    for (const Result& r : results) {
+      if (!r.runner.rival || !r.measured() || !r.SameWork(ours)) continue;
+      if (r.runner.arithmetic != arithmetic) continue;
+      if (best == nullptr || r.ImageMs() < best->ImageMs()) best = &r;
+    }
+    if (best != nullptr) break;
   }
   return best;
 }

@@ -93,6 +93,8 @@ void WriteWork(const Workload& workload, const RivalOptions& options,
                      {"checked", kChecked},
                      {"batches", batches},
                      {"threads", options.threads},
+                     {"device", options.device},
+                     {"arithmetics", options.arithmetics},
                      {"seconds", options.seconds}};
   WriteFile(scratch + "/work.json", json.dump());
 }
@@ -144,7 +146,7 @@ Rival::Rival(const std::string& name, const RivalOptions& options) : options_(op
   // A forced kernel of an old BLAS would slow a rival down, and without its
   // compiler "compiled" would be a lie, so such settings go.
   process_ = std::make_unique<Subprocess>(
-      std::vector<std::string>{options.python, options.script, threads},
+      std::vector<std::string>{options.python, options.script, threads, options.device},
       std::map<std::string, std::optional<std::string>>{{"OMP_NUM_THREADS", threads},
                                                         {"MKL_NUM_THREADS", threads},
                                                         {"OPENBLAS_NUM_THREADS", threads},
@@ -174,7 +176,9 @@ std::vector<Result> Rival::Run(const Workload& workload, const Engine& engine, E
     const Json answer = Answer(process_.get(), label_);
     if (answer.contains("done")) return results;
     Result result = MakeResult(workload, answer.at("batch").get<int64_t>(), {});
-    result.runner = {label_, "float32", answer.at("form").get<std::string>(), /*rival=*/true};
+    result.runner = {label_, answer.value("arithmetic", "float32"),
+                     answer.at("form").get<std::string>(), /*rival=*/true};
+    result.workspace.total = answer.value("bytes", int64_t{0});
     if (answer.contains("failed")) {
       result.declined = answer.at("failed").get<std::string>();
     } else {
@@ -190,7 +194,8 @@ std::vector<Result> Rival::Run(const Workload& workload, const Engine& engine, E
     }
     // What is measured again, at length, replaces the first look.
     const auto earlier = std::find_if(results.begin(), results.end(), [&](const Result& r) {
-      return r.runner.form == result.runner.form && r.batch == result.batch;
+      return r.runner.form == result.runner.form && r.batch == result.batch &&
+             r.runner.arithmetic == result.runner.arithmetic;
     });
     if (earlier != results.end()) {
       *earlier = std::move(result);

@@ -25,6 +25,8 @@ struct RivalOptions {
   int threads = 1;
   double seconds = 2;            // for each figure
   std::vector<int64_t> batches;  // tried besides each case's own; empty: none
+  std::string device = "cpu";    // or "cuda"
+  std::vector<std::string> arithmetics = {"float32"};
 };
 
 // "pytorch", "onnxruntime", "opencv".

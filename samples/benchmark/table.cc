@@ -43,6 +43,7 @@ bool Shown(const Report& report, const Result& r) {
   return std::none_of(report.results.begin(), report.results.end(), [&](const Result& other) {
     return other.runner.rival && other.measured() && other.SameWork(r) &&
            other.runner.program == r.runner.program && other.runner.form == r.runner.form &&
+           other.runner.arithmetic == r.runner.arithmetic &&
            (other.ImageMs() < r.ImageMs() || (other.ImageMs() == r.ImageMs() && &other < &r));
   });
 }

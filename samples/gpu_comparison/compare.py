@@ -1,41 +1,56 @@
 #!/usr/bin/env python3
 """The CUDA engine beside PyTorch on the same GPU, in one run.
 
-    samples/gpu_comparison/compare.py                       MSD-CSC of 12 layers, inference and training
-    samples/gpu_comparison/compare.py --network res_csc     Res-CSC-20
-    samples/gpu_comparison/compare.py --smoke               tiny, on the CPU: tries the script, says nothing of speed
+    samples/gpu_comparison/compare.py                        every network below, inference and training
+    samples/gpu_comparison/compare.py --network ResNet-20    one of them
+    samples/gpu_comparison/compare.py --smoke                tiny, on the CPU: tries the script, says nothing of speed
 
-PyTorch 2 runs our modules of training/pytorch in every form that may be its fastest: synthesis as a transposed
-convolution (natural) or as a convolution with flipped filters, contiguous or channels last, in FP32 (no TF32), TF32 and
-BF16 (autocast), with cudnn.benchmark; eager, and torch.compile with CUDA graphs for the best eager form. Our figures come
-from samples/benchmark, which is built first or was packed by tests/run_gpu.sh (--benchmark names the program). Tables go to stdout, progress to stderr.
+All figures come from samples/benchmark, which is built first or was packed by tests/run_gpu.sh (--benchmark names the
+program). It runs our networks in PyTorch too, where this python3 has PyTorch 2: written for speed, with the same parameters,
+checked against ours, in every form that may be the fastest (samples/benchmark/rivals). Ours are timed from the host's arrays
+to the host's arrays, PyTorch's on arrays that are on the GPU already. Tables go to stdout, progress to stderr.
 """
 
 import argparse
+import importlib.util
 import json
 import os
-import statistics
+import stat
 import subprocess
 import sys
-import time
-from contextlib import nullcontext
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).absolute().parents[2]
-sys.path.append(str(ROOT / "training" / "pytorch"))
-
 PACKED = (ROOT / "lib" / "glibc").exists()  # by tests/run_gpu.sh
 OUR_PROGRAMS = ROOT if PACKED else ROOT / "bazel-bin"
 
 ARITHMETICS = ("float32", "tf32", "bf16")
 PHASES = ("inference", "training")
+NETWORKS = {
+    "MSD-CSC": ["--model", "msd_csc", "--depth", "12", "--width", "32", "--unfolding", "2"],
+    "Res-CSC-20": ["--model", "res_csc", "--depth", "20"],
+    "ResNet-20": ["--model", "resnet", "--depth", "20"],
+}
+SMOKE = {
+    "MSD-CSC": ["--model", "msd_csc", "--depth", "3", "--width", "4", "--unfolding", "1"],
+    "Res-CSC-20": ["--model", "res_csc", "--depth", "8", "--width", "4"],
+    "ResNet-20": ["--model", "resnet", "--depth", "8", "--width", "4"],
+}
+
+# Of data sheets, without sparsity: GB/s, then TFLOP/s in each arithmetic. The first name that the device's begins with.
+DEVICES = {
+    "NVIDIA H200": (4800, 67, 495, 989),
+    "NVIDIA H100 80GB HBM3": (3350, 67, 495, 989),
+    "NVIDIA H100 PCIe": (2039, 51, 378, 756),
+    "NVIDIA B200": (8000, 75, 1100, 2250),
+    "NVIDIA A100-SXM4-80GB": (2039, 19.5, 156, 312),
+    "NVIDIA A100": (1555, 19.5, 156, 312),
+}
 
 
 def parse(arguments):
-    def numbers(text):
-        return [int(number) for number in text.split(",")]
-
-    def names(allowed):
+    def some(allowed):
         def check(text):
             for name in text.split(","):
                 if name not in allowed:
@@ -45,255 +60,201 @@ def parse(arguments):
         return check
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--network", choices=("msd_csc", "res_csc"), default="msd_csc")
-    parser.add_argument("--depth", type=int, help="layers (12, or 20 for res_csc)")
-    parser.add_argument("--width", type=int, help="filters of a layer (32, or 16 for res_csc)")
-    parser.add_argument("--unfolding", type=int, default=2, help="steps after the first (2)")
-    parser.add_argument("--side", type=int, default=32, help="height and width of the images (32)")
-    parser.add_argument("--batches", type=numbers, default=[1, 32, 128, 512, 2048], help="1,32,128,512,2048")
-    parser.add_argument("--arithmetic", type=names(ARITHMETICS), default=list(ARITHMETICS), help=",".join(ARITHMETICS))
-    parser.add_argument("--phase", type=names(PHASES), default=list(PHASES), help=",".join(PHASES))
-    parser.add_argument("--seconds", type=float, default=2, help="time spent on each figure, at least (2)")
+    parser.add_argument("--network", type=some(NETWORKS), default=list(NETWORKS), help=",".join(NETWORKS))
+    parser.add_argument("--arithmetic", type=some(ARITHMETICS), default=list(ARITHMETICS), help=",".join(ARITHMETICS))
+    parser.add_argument("--phase", type=some(PHASES), default=list(PHASES), help=",".join(PHASES))
+    parser.add_argument("--batches", default="1,128,1024", help="1,128,1024")
+    parser.add_argument("--seconds", default="1", help="time spent on each figure, at least (1)")
     parser.add_argument("--benchmark", default=str(OUR_PROGRAMS / "samples/benchmark/benchmark"), help="our program")
+    parser.add_argument("--no-pytorch", action="store_true", help="our figures only")
     parser.add_argument("--json", help="also write every figure to this file")
-    parser.add_argument("--smoke", action="store_true", help="a tiny network on the CPU, eager only, without our figures")
+    parser.add_argument("--smoke", action="store_true", help="tiny networks on the CPU, eager only")
     options = parser.parse_args(arguments)
+    options.networks = NETWORKS
     if options.smoke:
-        options.depth, options.width, options.unfolding = (8 if options.network == "res_csc" else 3), 4, 1
-        options.side, options.batches, options.seconds = 8, [1, 2], 0
-        options.arithmetic = ["float32", "bf16"]
-    options.depth = options.depth or (20 if options.network == "res_csc" else 12)
-    options.width = options.width or (16 if options.network == "res_csc" else 32)
+        options.networks, options.batches, options.seconds, options.arithmetic = SMOKE, "1,2", "0.01", ["float32", "bf16"]
     return options
 
 
-def flipped_synthesis(natural):
-    """Dictionary.synthesise as a plain convolution, where the stride is 1."""
-    import torch.nn.functional as F
-
-    def synthesise(self, g, filters, size):
-        if self.strides != [1, 1]:
-            return natural(self, g, filters, size)
-        reach = [d * (k - 1) for k, d in zip(filters.shape[2:], self.dilations)]
-        top, left, _, _ = self.pads
-        g = F.pad(g, (reach[1] - left, size[1] - g.shape[3] + left, reach[0] - top, size[0] - g.shape[2] + top))
-        return F.conv2d(g, filters.flip(2, 3).transpose(0, 1), dilation=self.dilations)
-
-    return synthesise
+def python_outside(folder):
+    """This interpreter, with the libraries that it has without ours."""
+    script = Path(folder) / "python"
+    libraries = os.environ.get("LD_LIBRARY_PATH", "")
+    script.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH="{libraries}" exec "{sys.executable}" "$@"\n', encoding="utf-8")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    return str(script)
 
 
-class Rival:
-    """The network in PyTorch, in one arithmetic and form."""
-
-    def __init__(self, options, phase, arithmetic, flipped, channels_last, compiled=False):
-        import csc_models
-        import csc_torch
-        import torch
-
-        self.torch, self.options, self.phase, self.arithmetic = torch, options, phase, arithmetic
-        self.flipped, self.channels_last, self.compiled = flipped, channels_last, compiled
-        self.device = "cpu" if options.smoke else "cuda"
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = arithmetic == "tf32"
-        torch.backends.cudnn.benchmark = True
-        if not hasattr(csc_torch.Dictionary, "natural"):
-            csc_torch.Dictionary.natural = csc_torch.Dictionary.synthesise
-        natural = csc_torch.Dictionary.natural
-        csc_torch.Dictionary.synthesise = flipped_synthesis(natural) if flipped else natural
-        torch.manual_seed(1)
-        training = phase == "training"
-        common = {"depth": options.depth, "width": options.width, "norm": training}
-        if options.network == "msd_csc":
-            common.update(size=options.side, unfolding=options.unfolding, algorithm="fista")
-        self.network = getattr(csc_models, options.network)(**common).to(self.device).train(training)
-        self.layout = torch.channels_last if channels_last else torch.contiguous_format
-        self.network.to(memory_format=self.layout)
-        if compiled:
-            torch._dynamo.reset()
-        self.run = torch.compile(self.network, mode="reduce-overhead") if compiled else self.network
-        self.optimiser = torch.optim.SGD(self.network.parameters(), 0.01, 0.9) if training else None
-
-    def name(self):
-        parts = ["flipped" if self.flipped else "natural", "channels last" if self.channels_last else "contiguous"]
-        return ", ".join(parts + (["compiled, CUDA graphs"] if self.compiled else []))
-
-    def precision(self):
-        if self.arithmetic != "bf16":
-            return nullcontext()
-        return self.torch.autocast(self.device, dtype=self.torch.bfloat16)
-
-    def scores(self, images):
-        with self.torch.no_grad(), self.precision():
-            return self.run(images)
-
-    def step(self, images, labels):
-        self.optimiser.zero_grad(set_to_none=True)
-        with self.precision():
-            loss = self.torch.nn.functional.cross_entropy(self.run(images), labels)
-        loss.backward()
-        self.optimiser.step()
-
-    def wait(self):
-        if self.device == "cuda":
-            self.torch.cuda.synchronize()
-
-    def images(self, batch):
-        generator = self.torch.Generator().manual_seed(1)
-        images = self.torch.rand(batch, 3, self.options.side, self.options.side, generator=generator)
-        return images.to(self.device).contiguous(memory_format=self.layout)
-
-    def measure(self, batch):
-        """Images a second (median), and the most memory that PyTorch held, in bytes."""
-        images = self.images(batch)
-        labels = self.torch.arange(batch, device=self.device) % 10
-        call = (lambda: self.step(images, labels)) if self.phase == "training" else (lambda: self.scores(images))
-        for _ in range(1 if self.options.smoke else 3):  # chooses algorithms, compiles, records graphs
-            call()
-        self.wait()
-        if self.device == "cuda":
-            self.torch.cuda.reset_peak_memory_stats()
-        # Several calls between two waits, so that the wait itself does not count.
-        times, start = [], time.perf_counter()
-        calls = 1 if self.options.smoke else max(1, 256 // batch)
-        while len(times) < 3 or time.perf_counter() - start < self.options.seconds:
-            begin = time.perf_counter()
-            for _ in range(calls):
-                call()
-            self.wait()
-            times.append((time.perf_counter() - begin) / calls)
-        peak = self.torch.cuda.max_memory_allocated() if self.device == "cuda" else 0
-        return {"images_per_second": batch / statistics.median(times), "bytes": peak}
+def command(options, network, phase, python):
+    line = [options.benchmark, *options.networks[network], "--phase", phase, "--json", "-",
+            "--batch", options.batches, "--arithmetic", ",".join(options.arithmetic), "--seconds", options.seconds]
+    line += ["--engine", "onednn", "--side", "8"] if options.smoke else ["--engine", "cuda"]
+    line += ["--path", "engine,fused" if phase == "inference" else "engine"]
+    if python:
+        line += ["--compare", "pytorch", "--python", python, "--rival-batches", options.batches]
+        line += ["--rival-device", "cpu" if options.smoke else "cuda"]
+    return line
 
 
-def forms_agree(options):
-    """Flipped and natural synthesis must be the same map, or their times say nothing."""
-    scores = []
-    for flipped in (False, True):
-        rival = Rival(options, "inference", "float32", flipped, False)
-        scores.append(rival.scores(rival.images(2)))
-    difference = (scores[0] - scores[1]).abs().max().item()
-    if not difference <= 1e-3 * scores[0].abs().max().item():
-        raise ArithmeticError(f"flipped and natural synthesis differ by {difference}")
-
-
-def rivals(options, phase, arithmetic):
-    """Every figure of PyTorch at one phase and arithmetic."""
-    found = []
-
-    def attempt(batch, **form):
-        rival = Rival(options, phase, arithmetic, **form)
-        figure = {"who": "PyTorch", "phase": phase, "arithmetic": arithmetic, "form": rival.name(), "batch": batch,
-                  "compiled": rival.compiled}
-        print(f"PyTorch, {phase}, {arithmetic}, {rival.name()}, batch {batch}", file=sys.stderr)
-        try:
-            figure.update(rival.measure(batch))
-            found.append((figure["images_per_second"], batch, form))
-        except Exception as reason:  # out of memory, no compiler
-            figure["not_measured"] = f"{type(reason).__name__}: {reason}".split("\n")[0][:120]
-        if not options.smoke:
-            rival.torch.cuda.empty_cache()
-        return figure
-
-    for flipped in (False, True):
-        for channels_last in (False, True):
-            for batch in options.batches:
-                yield attempt(batch, flipped=flipped, channels_last=channels_last)
-    if found and not options.smoke:
-        best = max(found, key=lambda entry: entry[0])
-        for batch in dict.fromkeys([best[1], *options.batches]):
-            for flipped in (False, True):
-                yield attempt(batch, flipped=flipped, channels_last=best[2]["channels_last"], compiled=True)
-
-
-def ours(options, phase):
-    """Our engine's figures, by samples/benchmark."""
-    command = [options.benchmark, "--engine", "cuda", "--path", "engine", "--phase", phase, "--json", "-",
-               "--model", options.network, "--depth", str(options.depth), "--width", str(options.width),
-               "--side", str(options.side), "--batch", ",".join(map(str, options.batches)),
-               "--arithmetic", ",".join(options.arithmetic), "--seconds", str(options.seconds),
-               "--normalisation", "batch" if phase == "training" else "none"]
-    if options.network == "msd_csc":
-        command += ["--unfolding", str(options.unfolding), "--algorithm", "fista"]
-    print(" ".join(command), file=sys.stderr)
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(ROOT / "lib")} if PACKED else None
+def measure(options, network, phase, python):
+    """What the benchmark says, as (device, figures); without PyTorch where it does not run."""
+    line = command(options, network, phase, python)
+    print(" ".join(line), file=sys.stderr, flush=True)
+    environment = dict(os.environ)
+    if PACKED:  # the driver's libraries may be among the others
+        ours = os.environ.get("CSC_LIBRARIES", str(ROOT / "lib"))
+        environment["LD_LIBRARY_PATH"] = ":".join(filter(None, [ours, os.environ.get("LD_LIBRARY_PATH")]))
+    if options.smoke:
+        environment["CXX"] = "/bin/false"  # PyTorch has no compiled forms then
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        ended = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     except (OSError, subprocess.CalledProcessError) as reason:
-        said = (getattr(reason, "stderr", None) or str(reason)).strip().splitlines()
-        return [{"who": "ours", "phase": phase, "arithmetic": "", "form": "", "batch": 0,
-                 "not_measured": said[-1] if said else str(reason)}]
-    return [read_ours(result) for result in json.loads(ended.stdout)["results"] if not result["rival"]]
+        if python:
+            print(f"again without PyTorch: {reason}", file=sys.stderr)
+            device, figures = measure(options, network, phase, None)
+            failed = {"network": network, "phase": phase, "rival": True, "program": "PyTorch", "arithmetic": "-",
+                      "form": "-", "batch": 0, "not_measured": "the comparison failed: see above"}
+            return device, figures + [failed]
+        return "", [{"network": network, "phase": phase, "rival": False, "program": "cuda", "arithmetic": "-",
+                     "form": "-", "batch": 0, "not_measured": str(reason)}]
+    report = json.loads(ended.stdout)
+    return "; ".join(report["engines"] + report["rivals"]), [{**r, "network": network} for r in report["results"]]
 
 
-def read_ours(result):
-    figure = {"who": "ours", "form": result["program"], "compiled": False}
-    figure.update({name: result[name] for name in ("phase", "arithmetic", "batch")})
-    if "not_measured" in result:
-        figure["not_measured"] = result["not_measured"]
-    else:
-        figure["images_per_second"] = 1000 / result["ms_per_image"]
-        figure["bytes"] = result.get("workspace_bytes", {}).get("total", 0)
-    return figure
+def speed(figure):
+    return 1000 / figure["ms_per_image"]
 
 
-def best_of(figures, **where):
-    """The fastest figure with these fields."""
-    fitting = [f for f in figures if "images_per_second" in f and all(f[k] == v for k, v in where.items())]
-    return max(fitting, key=lambda f: f["images_per_second"], default=None)
+def memory(figure):
+    return (figure or {}).get("workspace_bytes", {}).get("total", 0)
 
 
-def ratio(a, b, field):
-    return f"{a[field] / b[field]:.2f}" if a and b and a[field] and b[field] else "-"
+def best(figures, kind, **where):
+    """The fastest figure of these fields: ours, or PyTorch's eager, graph or compiled ones."""
+    kinds = {
+        "ours": lambda f: not f["rival"] and f["form"] == "engine",
+        "fused": lambda f: not f["rival"] and f["form"] == "fused",
+        "eager": lambda f: f["rival"] and "compiled" not in f["form"] and "graph" not in f["form"],
+        "graph": lambda f: f["rival"] and f["form"].endswith("CUDA graph"),
+        "compiled": lambda f: f["rival"] and "compiled" in f["form"],
+    }
+    fitting = [f for f in figures if "ms_per_image" in f and kinds[kind](f) and all(f[k] == v for k, v in where.items())]
+    return max(fitting, key=speed, default=None)
 
 
-def table(figures, options):
-    """The best of each, and how they compare; then everything."""
-    lines = ["| phase | arithmetic | ours, images/s | PyTorch eager | compiled | ours / eager | ours / compiled | memory, ours / eager |",
-             "|---|---|---|---|---|---|---|---|"]
+def peaks(device, arithmetic):
+    """Bytes and FLOPs a second, or None for an unknown device."""
+    for name, limits in DEVICES.items():
+        if name in device:
+            return limits[0] * 1e9, limits[1 + ARITHMETICS.index(arithmetic)] * 1e12
+    return None
 
-    def show(f):
-        return f"{f['images_per_second']:,.0f} ({f['batch']}{', ' + f['form'] if f['who'] != 'ours' else ''})" if f else "-"
 
+def ratio(above, below):
+    return f"{above / below:.2f}" if above and below else "-"
+
+
+def shown(figure):
+    if not figure:
+        return "-"
+    form = f", {figure['form']}" if figure["rival"] else ""
+    return f"{speed(figure):,.0f} ({figure['batch']}{form})"
+
+
+def share(amount, figure, limit):
+    return f"{100 * amount * speed(figure) / limit:.1f} %" if figure and limit else "-"
+
+
+def best_table(figures, options, device):
+    """The best batch and form of each."""
+    yield ("| network | phase | arithmetic | ours, images/s (batch) | of bandwidth | of FLOP/s | PyTorch eager | as CUDA graph | "
+           "compiled | ours / eager | ours / its best | memory, ours / eager |")
+    yield "|---|---|---|---|---|---|---|---|---|---|---|---|"
+    for network in options.network:
+        for phase in options.phase:
+            for arithmetic in options.arithmetic:
+                here = {"network": network, "phase": phase, "arithmetic": arithmetic}
+                our, *theirs = (best(figures, kind, **here) for kind in ("ours", "eager", "graph", "compiled"))
+                fastest = max((speed(f) for f in theirs if f), default=None)
+                limits = peaks(device, arithmetic) or (None, None)
+                same = our and best(figures, "eager", batch=our["batch"], **here)
+                cells = [network, phase, arithmetic, shown(our),
+                         share(our and our["unfused_bytes_per_image"], our, limits[0]),
+                         share(our and 1e9 * our["gflop_per_image"], our, limits[1]), *map(shown, theirs),
+                         ratio(our and speed(our), theirs[0] and speed(theirs[0])), ratio(our and speed(our), fastest),
+                         ratio(memory(our), memory(same))]
+                yield "| " + " | ".join(cells) + " |"
+
+
+def one_image_table(figures, options):
+    yield "| network | arithmetic | engine, ms | through OpenCV's Net::forward, ms | PyTorch's best, ms |"
+    yield "|---|---|---|---|---|"
+    for network in options.network:
+        for arithmetic in options.arithmetic:
+            here = {"network": network, "phase": "inference", "arithmetic": arithmetic, "batch": 1}
+            found = [best(figures, kind, **here) for kind in ("ours", "fused", "eager", "graph", "compiled")]
+            times = [f["ms_per_image"] if f else None for f in found]
+            theirs = min((t for t in times[2:] if t), default=None)
+            cells = [f"{t:.3f}" if t else "-" for t in (times[0], times[1], theirs)]
+            yield f"| {network} | {arithmetic} | " + " | ".join(cells) + " |"
+
+
+def residual_table(figures, options):
+    """How many times as long a Res-CSC block takes as a ResNet block, each at its best batch."""
+    yield "| phase | arithmetic | Res-CSC-20 / ResNet-20, ours | in PyTorch |"
+    yield "|---|---|---|---|"
     for phase in options.phase:
         for arithmetic in options.arithmetic:
-            our = best_of(figures, who="ours", phase=phase, arithmetic=arithmetic)
-            eager = best_of(figures, who="PyTorch", phase=phase, arithmetic=arithmetic, compiled=False)
-            compiled = best_of(figures, who="PyTorch", phase=phase, arithmetic=arithmetic, compiled=True)
-            # Memory at one batch: ours against the eager form that is fastest there.
-            same = our and best_of(figures, who="PyTorch", phase=phase, arithmetic=arithmetic, compiled=False,
-                                   batch=our["batch"])
-            lines.append(f"| {phase} | {arithmetic} | {show(our)} | {show(eager)} | {show(compiled)} | "
-                         f"{ratio(our, eager, 'images_per_second')} | {ratio(our, compiled, 'images_per_second')} | "
-                         f"{ratio(our, same, 'bytes')} |")
-    lines += ["", "| who | phase | arithmetic | form | batch | images/s | MB |", "|---|---|---|---|---|---|---|"]
+            cells = []
+            for kinds in (("ours",), ("eager", "graph", "compiled")):
+                speeds = []
+                for network in ("ResNet-20", "Res-CSC-20"):
+                    found = [best(figures, kind, network=network, phase=phase, arithmetic=arithmetic) for kind in kinds]
+                    speeds.append(max((speed(f) for f in found if f), default=None))
+                cells.append(ratio(*speeds))
+            yield f"| {phase} | {arithmetic} | " + " | ".join(cells) + " |"
+
+
+def all_table(figures):
+    yield "| who | network | phase | arithmetic | form | batch | images/s | MB |"
+    yield "|---|---|---|---|---|---|---|---|"
     for f in figures:
-        speed = f"{f['images_per_second']:,.0f} | {f['bytes'] / 1e6:,.0f}" if "images_per_second" in f else f"{f['not_measured']} | -"
-        lines.append(f"| {f['who']} | {f['phase']} | {f['arithmetic']} | {f['form']} | {f['batch']} | {speed} |")
-    return "\n".join(lines)
+        result = f["not_measured"] + " | -" if "not_measured" in f else f"{speed(f):,.0f} | {memory(f) / 1e6:,.0f}"
+        yield f"| {f['program']} | {f['network']} | {f['phase']} | {f['arithmetic']} | {f['form']} | {f['batch']} | {result} |"
+
+
+def text(figures, options, device):
+    parts = [
+        ("Best of each", best_table(figures, options, device)),
+        ("One image, from the host to the host", one_image_table(figures, options)),
+        ("What the extra convolution of Res-CSC costs", residual_table(figures, options)),
+        ("All figures", all_table(figures)),
+    ]
+    notes = ("Shares are nominal, of the data sheet: bytes as if every instruction went through memory, FLOPs of the direct "
+             "form.\nMemory is what the engine holds, and the most that PyTorch had allocated (reserved, for graphs).")
+    return "\n\n".join([device, notes, *("\n".join([f"### {title}", "", *lines]) for title, lines in parts)])
 
 
 def main(arguments):
     options = parse(arguments)
-    try:
-        import torch
-    except ImportError as reason:
-        sys.exit(f"compare.py: {reason}; PyTorch 2 for {sys.executable} is needed: {sys.executable} -m pip install torch")
-    if not options.smoke and not torch.cuda.is_available():
-        print("SKIPPED: PyTorch finds no GPU; --smoke tries the script on the CPU")
-        return
-    device = "CPU, smoke only: no figure below means anything" if options.smoke else torch.cuda.get_device_name()
-    print(f"{options.network}, depth {options.depth}, width {options.width}, unfolding {options.unfolding}, "
-          f"{options.side} x {options.side}; PyTorch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}, {device}\n")
-    forms_agree(options)
-    figures = []
-    for phase in options.phase:
-        if not options.smoke:
-            figures += ours(options, phase)
-        for arithmetic in options.arithmetic:
-            figures += rivals(options, phase, arithmetic)
-    print(table(figures, options))
+    wanted = not options.no_pytorch
+    if wanted and importlib.util.find_spec("torch") is None:
+        print(f"without PyTorch, which {sys.executable} does not have: {sys.executable} -m pip install torch\n")
+        wanted = False
+    figures, device = [], ""
+    with tempfile.TemporaryDirectory() as folder:
+        python = python_outside(folder) if wanted else None
+        for network in options.network:
+            for phase in options.phase:
+                found, more = measure(options, network, phase, python)
+                device = device or found
+                figures += more
+    print(text(figures, options, device))
     if options.json:
         Path(options.json).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    ours = [f for f in figures if not f["rival"] and f["form"] != "fused"]
+    return 0 if any("ms_per_image" in f for f in ours) and not any(f["batch"] == 0 for f in figures) else 1
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -45,6 +45,7 @@ class OnDevice {
         mat_(mat.rows, mat.cols, mat.type(), memory_.get(), mat.step) {}
 
   GpuMat* get() { return &mat_; }
+  const GpuMat* get() const { return &mat_; }
   // To a matrix of the same sizes and gaps.
   void Download(cv::Mat* mat) const { memory_.Download(mat->data); }
 
@@ -203,6 +204,18 @@ TEST_F(CudaNetworkTest, SaysWhatDoesNotFit) {
   EXPECT_THAT(message(RandomImages(&random, 2, shape, CV_8UC1)), HasSubstr("3 channels expected"));
   EXPECT_THAT(message({images[0], RandomImages(&random, 1, shape, CV_32FC3)[0]}),
               HasSubstr("image 1 is 4 x 5 of CV_32FC3"));
+
+  cv::Mat floats(4, 16, CV_32F);
+  const OnDevice aligned(floats);
+  GpuMat odd(4, 5, CV_32FC3, aligned.get()->data + 1, floats.step);
+  EXPECT_THAT(MessageOf([&] {
+                network.Run({odd, odd}, {}, output.get(), TestStream());
+              }),
+              AllOf(HasSubstr("floats at address"), HasSubstr("multiples of 4 expected")));
+  GpuMat odd_output(2, 60, CV_32F, output.get()->data + 2, memory.step);
+  EXPECT_THAT(
+      MessageOf([&] { network.Run(ImagesOnDevice(images).get(), {}, &odd_output, TestStream()); }),
+      HasSubstr("output rows at address"));
 
   cv::Mat blob(2, 59, CV_32F);
   EXPECT_THAT(

@@ -66,7 +66,7 @@ def _nvcc_shared_library_impl(ctx):
                 if archive:
                     archives.append(archive)
 
-    archs = ["-gencode=arch=compute_%s,code=sm_%s" % (a, a) for a in ctx.attr.archs]
+    archs = [] if ctx.attr.ptx_only else ["-gencode=arch=compute_%s,code=sm_%s" % (a, a) for a in ctx.attr.archs]
 
     # A newer GPU than any in the list compiles the last one's PTX when the library is loaded.
     archs.append("-gencode=arch=compute_%s,code=compute_%s" % (ctx.attr.archs[-1], ctx.attr.archs[-1]))
@@ -101,7 +101,7 @@ def _nvcc_shared_library_impl(ctx):
         inputs = objects + archives,
         executable = NVCC,
         # What comes from archives (our C++ libraries, cudart) stays inside: whoever opens the library has its own copies.
-        arguments = common + ["--shared", "--cudart=static", "-Xlinker=--exclude-libs=ALL", "-o", ctx.outputs.out.path] +
+        arguments = common + ["--shared", "--cudart=" + ctx.attr.cudart, "-Xlinker=--exclude-libs=ALL", "-o", ctx.outputs.out.path] +
                     [f.path for f in objects + archives] + [_nvcc_link_flag(f) for f in link_flags],
         mnemonic = "NvccLink",
         progress_message = "Linking %s with nvcc" % ctx.outputs.out.short_path,
@@ -117,10 +117,12 @@ _nvcc_shared_library = rule(
     attrs = {
         "archs": attr.string_list(),
         "copts": attr.string_list(),
+        "cudart": attr.string(),
         "deps": attr.label_list(providers = [CcInfo]),
         "deps_hdrs": attr.label_list(allow_files = True),
         "hdrs": attr.label_list(allow_files = True),
         "out": attr.output(mandatory = True),
+        "ptx_only": attr.bool(),
         "resources": attr.output(mandatory = True),
         "srcs": attr.label_list(allow_files = [".cu", ".cc"], mandatory = True),
     },
@@ -134,8 +136,9 @@ def cuda_shared_library(
         deps = [],
         archs = _DEFAULT_ARCHS,
         copts = [],
-        visibility = None,
-        tags = []):
+        ptx_only = False,
+        cudart = "static",
+        **kwargs):
     """Compiles .cu files to lib<name>.so; an empty group of files called <name> where CUDA is absent.
 
     Args:
@@ -146,12 +149,13 @@ def cuda_shared_library(
       deps: C++ libraries that are linked in.
       archs: compute capabilities without the dot, oldest first; the last one is also kept as PTX.
       copts: more flags for nvcc.
-      visibility: as everywhere.
-      tags: as everywhere; "cuda" is added.
+      ptx_only: leaves the machine code out.
+      cudart: "none" where one of deps takes the place of NVIDIA's.
+      **kwargs: visibility and testonly, as everywhere.
     """
     if not CUDA_AVAILABLE:
-        native.filegroup(name = name, srcs = [], visibility = visibility)
-        native.filegroup(name = name + "_resources", srcs = [], visibility = visibility)
+        native.filegroup(name = name, srcs = [], **kwargs)
+        native.filegroup(name = name + "_resources", srcs = [], **kwargs)
         return
     _nvcc_shared_library(
         name = name,
@@ -163,7 +167,9 @@ def cuda_shared_library(
         deps = deps,
         archs = archs,
         copts = copts,
-        visibility = visibility,
-        tags = tags + ["cuda"],
+        ptx_only = ptx_only,
+        cudart = cudart,
+        tags = ["cuda"],
+        **kwargs
     )
-    native.filegroup(name = name + "_resources", srcs = [name + "_resources.txt"], visibility = visibility)
+    native.filegroup(name = name + "_resources", srcs = [name + "_resources.txt"], **kwargs)

@@ -53,10 +53,13 @@ class Work:
     def write(self, **arrays):
         """What is to be compared with the benchmark's own numbers: scores, or loss and gradients."""
         for name, values in arrays.items():
-            self.numpy.asarray(values, "float32").tofile(self.folder / f"{name}.f32")
+            path = self.folder / f"{name}.f32"
+            # The benchmark may be reading what an earlier form has left.
+            self.numpy.asarray(values, "float32").tofile(f"{path}.new")
+            Path(f"{path}.new").replace(path)
 
-    def measure(self, run, seconds=None):
-        """Median and best seconds of a call, of at least three after one that does not count."""
+    def measure(self, run, seconds=None, calls=1):
+        """Median and best seconds of a call, of at least three runs of so many calls after one that does not count."""
         run()
         times = []
         seconds = self.seconds if seconds is None else seconds
@@ -64,7 +67,7 @@ class Work:
         while len(times) < 3 or time.perf_counter() - start < seconds:
             begin = time.perf_counter()
             run()
-            times.append(time.perf_counter() - begin)
+            times.append((time.perf_counter() - begin) / calls)
         return {"median": statistics.median(times), "best": min(times), "runs": len(times)}
 
 

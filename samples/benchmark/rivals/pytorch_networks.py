@@ -253,7 +253,7 @@ class Network(nn.Sequential):
             parameters = []
             for p in spec["parameters"]:
                 size = int(torch.Size(p["dims"]).numel())
-                value = torch.tensor(work.flat_parameters[at : at + size]).reshape(p["dims"])
+                value = torch.tensor(work.flat_parameters[at : at + size], device=work.device).reshape(p["dims"])
                 if value.dim() == 4:
                     value = value.contiguous(memory_format=layout)
                 at += size

@@ -22,6 +22,8 @@ constexpr int kFlatThreads = 256;
 // Left to itself ptxas spills a register or two of some to fit more blocks in.
 constexpr int kBlocksAtOnce = 2;
 
+dim3 FlatBlocks(uint32_t size) { return dim3((size + kFlatThreads - 1) / kFlatThreads); }
+
 template <typename K>
 __global__ void __launch_bounds__(kFlatThreads, kBlocksAtOnce)
     RunFlat(const K kernel, uint32_t size) {
@@ -62,6 +64,25 @@ void Check(cudaError_t error, const char* doing) {
   Require(error == cudaSuccess, "CUDA failed while {}: {} ({})", doing, cudaGetErrorString(error),
           cudaGetErrorName(error));
 }
+
+// Makes the engine's device the calling thread's, which may be any, as long as this
+// lives: the caller may have chosen another.
+class OnDevice {
+ public:
+  OnDevice() {
+    Check(cudaGetDevice(&before_), "asking for the device");
+    // Even where it is that one: a thread that never chose may be given any.
+    Check(cudaSetDevice(kDevice), "choosing the device");
+  }
+  ~OnDevice() {
+    if (before_ != kDevice) cudaSetDevice(before_);
+  }
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+
+ private:
+  int before_ = kDevice;
+};
 
 // A chain of kernels, made node by node: nothing is captured from a stream, so
 // that other threads may do what they like meanwhile.
@@ -111,7 +132,7 @@ class CudaGraph : public LaunchGraph {
       node.blockDim = dim3(K::kThreads);
     } else {
       node.func = reinterpret_cast<void*>(RunFlat<K>);
-      node.gridDim = dim3((size + kFlatThreads - 1) / kFlatThreads);
+      node.gridDim = FlatBlocks(size);
       node.blockDim = dim3(kFlatThreads);
     }
     const cudaGraphNode_t before = last_;
@@ -142,7 +163,7 @@ cudaEvent_t Get(const Event& event) { return static_cast<const CudaEvent&>(event
 class CudaBackend : public Backend {
  public:
   CudaBackend() {
-    Activate();
+    const OnDevice on_device;
     for (cudaStream_t* stream : {&stream_, &copies_}) {
       Check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "creating a stream");
     }
@@ -164,7 +185,7 @@ class CudaBackend : public Backend {
     return 10 * major + minor;
   }
   void* Allocate(int64_t bytes) override {
-    Activate();
+    const OnDevice on_device;
     void* memory = nullptr;
     const cudaError_t error = cudaMalloc(&memory, bytes);
     if (error != cudaErrorMemoryAllocation) {
@@ -179,7 +200,7 @@ class CudaBackend : public Backend {
     cudaFree(memory);
   }
   void* AllocatePinned(int64_t bytes) override {
-    Activate();
+    const OnDevice on_device;
     void* memory = nullptr;
     const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault);
     if (error != cudaErrorMemoryAllocation) {
@@ -194,13 +215,13 @@ class CudaBackend : public Backend {
     cudaFreeHost(memory);
   }
   int64_t FreeBytes() override {
-    Activate();
+    const OnDevice on_device;
     size_t available = 0, total = 0;
     Check(cudaMemGetInfo(&available, &total), "asking for free memory");
     return static_cast<int64_t>(available);
   }
   void Upload(void* device, const void* host, int64_t bytes) override {
-    Activate();
+    const OnDevice on_device;
     Check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_),
           "copying to the device");
     // From memory that happens to be pinned the copy may still be running.
@@ -212,76 +233,75 @@ class CudaBackend : public Backend {
     }
   }
   void UploadPinned(void* device, const void* pinned, int64_t bytes, Queue queue) override {
-    Activate();
+    const OnDevice on_device;
     Check(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, StreamOf(queue)),
           "copying to the device");
   }
   void Download(void* pinned, const void* device, int64_t bytes) override {
-    Activate();
+    const OnDevice on_device;
     Check(cudaMemcpyAsync(pinned, device, bytes, cudaMemcpyDeviceToHost, stream_),
           "copying from the device");
   }
   void Copy(void* to, const void* from, int64_t bytes) override {
-    Activate();
+    const OnDevice on_device;
     Check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_),
           "copying on the device");
   }
   void CopyRows(void* to, int64_t to_step, const void* from, int64_t row_bytes,
                 int64_t rows) override {
-    Activate();
+    const OnDevice on_device;
     Check(cudaMemcpy2DAsync(to, to_step, from, row_bytes, row_bytes, rows, cudaMemcpyDeviceToDevice,
                             stream_),
           "copying on the device");
   }
   std::unique_ptr<LaunchGraph> MakeGraph(const std::vector<Launch>& launches) override {
-    Activate();
+    const OnDevice on_device;
     return std::make_unique<CudaGraph>(launches, stream_);
   }
   void Run(const LaunchGraph& graph) override {
-    Activate();
+    const OnDevice on_device;
     Check(cudaGraphLaunch(static_cast<const CudaGraph&>(graph).get(), stream_),
           "launching a graph");
   }
   void Convert(const ImagesKernel& kernel, uint32_t pixels) override {
-    Activate();
-    RunFlat<<<(pixels + kFlatThreads - 1) / kFlatThreads, kFlatThreads, 0, stream_>>>(kernel,
-                                                                                      pixels);
-    Check(cudaGetLastError(), "launching a kernel");
+    const OnDevice on_device;
+    void* arguments[] = {const_cast<ImagesKernel*>(&kernel), &pixels};
+    // Unlike <<< >>> it says itself whether it failed, whatever failed before.
+    Check(cudaLaunchKernel(RunFlat<ImagesKernel>, FlatBlocks(pixels), kFlatThreads, arguments, 0,
+                           stream_),
+          "launching a kernel");
   }
   void Synchronise() override {
-    Activate();
+    const OnDevice on_device;
     Check(cudaStreamSynchronize(copies_), "copying");
     Check(cudaStreamSynchronize(stream_), "computing");
   }
   std::unique_ptr<Event> MakeEvent() override {
-    Activate();
+    const OnDevice on_device;
     return std::make_unique<CudaEvent>();
   }
   void Record(Event* event, Queue queue) override {
-    Activate();
+    const OnDevice on_device;
     Check(cudaEventRecord(Get(*event), StreamOf(queue)), "recording an event");
   }
   void BeginAfterEvent(const Event& event, Queue queue) override {
-    Activate();
+    const OnDevice on_device;
     Check(cudaStreamWaitEvent(StreamOf(queue), Get(event)), "waiting for an event");
   }
   void Await(const Event& event) override {
-    Activate();
+    const OnDevice on_device;
     Check(cudaEventSynchronize(Get(event)), "computing");
   }
   void BeginAfter(void* stream) override {
-    Activate();
+    const OnDevice on_device;
     Order(static_cast<cudaStream_t>(stream), stream_);
   }
   void LetBeginAfter(void* stream) override {
-    Activate();
+    const OnDevice on_device;
     Order(stream_, static_cast<cudaStream_t>(stream));
   }
 
  private:
-  // The current device belongs to the calling thread, which may be any.
-  static void Activate() { Check(cudaSetDevice(kDevice), "choosing the device"); }
-
   cudaStream_t StreamOf(Queue queue) const { return queue == Queue::kCopy ? copies_ : stream_; }
   void WaitForAll() const {
     cudaStreamSynchronize(copies_);
@@ -330,6 +350,7 @@ bool FindDevice(std::string* detail) {
                         static_cast<double>(properties.totalGlobalMem) / (1 << 30),
                         VersionText(runtime), VersionText(driver));
   // Finds out whether the library holds code for this device.
+  const OnDevice on_device;
   cudaFuncAttributes attributes;
   error = cudaFuncGetAttributes(&attributes, RunFlat<FillKernel>);
   if (error != cudaSuccess) {

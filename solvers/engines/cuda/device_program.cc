@@ -160,9 +160,10 @@ void DeviceProgram::FailForMemory(int64_t batch) {
     const int64_t middle = largest + (end - largest) / 2;
     (fits(middle) ? largest : end) = middle;
   }
-  Fail("a batch of {} needs {} bytes of GPU memory, and {} are free: {}", batch, needed, available,
-       largest > 0 ? fmt::format("the largest batch that fits is {}", largest)
-                   : "not even one image fits");
+  throw EngineDeclined(fmt::format(
+      "a batch of {} needs {} bytes of GPU memory, and {} are free: {}", batch, needed, available,
+      largest > 0 ? fmt::format("the largest batch that fits is {}", largest)
+                  : "not even one image fits"));
 }
 
 const LaunchGraph& DeviceProgram::Bind(int64_t batch, Work work) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdint>
 
 #include "solvers/engines/cuda/executable.h"
 #include "solvers/error.h"
@@ -6,6 +7,9 @@
 namespace csc::cuda {
 
 namespace {
+
+// A float that lies elsewhere would end the GPU's context.
+bool IsFloats(const void* memory) { return reinterpret_cast<uintptr_t>(memory) % 4 == 0; }
 
 void Check(const Program& program, const DeviceImages& images, const DeviceRows& output) {
   Require(program.inputs().size() == 1 && program.outputs().size() == 1,
@@ -22,13 +26,19 @@ void Check(const Program& program, const DeviceImages& images, const DeviceRows&
   }
   const int64_t row = input.width * images.pixel_channels * (images.is_float ? 4 : 1);
   for (const DeviceImages::Image& image : images.images) {
-    Require(image.data != nullptr && image.step >= row && (!images.is_float || image.step % 4 == 0),
+    Require(image.data != nullptr && image.step >= row,
             "a picture at address {} with {} bytes from row to row: at least {} expected",
             image.data, image.step, row);
+    Require(!images.is_float || (IsFloats(image.data) && image.step % 4 == 0),
+            "floats at address {} with {} bytes from row to row: multiples of 4 expected",
+            image.data, image.step);
   }
   const int64_t result = program.shape(program.outputs()[0]).size() * sizeof(float);
-  Require(output.data != nullptr && output.step >= result && output.step % 4 == 0,
-          "output rows {} bytes apart: at least {} expected", output.step, result);
+  Require(
+      output.data != nullptr && IsFloats(output.data) && output.step >= result &&
+          output.step % 4 == 0,
+      "output rows at address {}, {} bytes apart: multiples of 4 and at least {} bytes expected",
+      static_cast<const void*>(output.data), output.step, result);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "solvers/engines/cuda/training_session.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 #include "solvers/engines/cuda/staging.h"
@@ -27,9 +29,11 @@ CudaTrainingSession::CudaTrainingSession(DeviceProgram* program, const SgdOption
   program->PrepareSgd(options, groups);
   program->Bind(batch, Work::kStep);
   const int64_t bytes = ImageBytes(batch) + LabelBytes(batch);
-  Require(arriving_.Grow(bytes),
-          "a batch of {} needs {} bytes of GPU memory to arrive: {} are free", batch, bytes,
-          backend_->FreeBytes());
+  if (!arriving_.Grow(bytes)) {
+    throw EngineDeclined(
+        fmt::format("a batch of {} needs {} bytes of GPU memory to arrive: {} are free", batch,
+                    bytes, backend_->FreeBytes()));
+  }
   for (Slot& slot : slots_) {
     Require(slot.batch.Grow(bytes) && slot.results.Grow(LossResults::Bytes(batch)),
             "there is no pinned memory of {} bytes", bytes);

@@ -3,6 +3,7 @@
 # prints figures that can be true. Says nothing about speed.
 set -euo pipefail
 benchmark=$(realpath "$1")
+cuda_on_host=$(realpath "$2")
 cd "$TEST_TMPDIR"
 
 fail() { echo "$1" >&2; exit 1; }
@@ -61,6 +62,14 @@ for phase in "inference", "training":
         assert (times["gradients"] > 0) == (phase == "training"), times
         assert -1e-9 < times["rest"] < times["total"], times
 assert "worker_seconds_per_image" not in json.load(open("smoke.json"))["results"][0]
+PY
+
+# --- the engine cuda: no share of what the processor reaches meanwhile, when a GPU's steps would go on ---
+CSC_CUDA_LIBRARY=$cuda_on_host "$benchmark" $small --phase training --engine cuda --batch 2 --json - > result.json 2> progress
+check <<'PY'
+import json
+[result] = json.load(open("result.json"))["results"]
+assert result["program"] == "cuda" and result["ms_per_image"] > 0 and result["share_of_peak_then"] is None, result
 PY
 
 # --- beside neighbours, and against OpenCV's own engine (of the distribution, which is no rival at speed) ---

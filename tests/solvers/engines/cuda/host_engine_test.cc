@@ -242,12 +242,12 @@ TEST(HostEngine, KeepsItsResultsWhenGraphsGo) {
   }
 }
 
-// What reserving this batch says; empty where it succeeds.
+// With what reserving this batch is declined; empty where it succeeds.
 std::string ErrorOfReserving(Executable* executable, int64_t batch) {
   try {
     executable->Reserve(batch, 1);
     return "";
-  } catch (const Error& error) {
+  } catch (const EngineDeclined& error) {
     return error.what();
   }
 }
