@@ -22,8 +22,14 @@ load("@cuda//:cuda_config.bzl", "CUDA_AVAILABLE", "CUDA_VERSION", "NVCC")
 
 _DEFAULT_ARCHS = ["80", "90"]
 
+# nvcc names its temporary files after its process, whose number is the same in every sandbox, and /tmp is common to all.
+_OWN_TEMPORARIES = """\
+TMPDIR=$(mktemp -d) && export TMPDIR || exit 1
+trap 'rm -rf "$TMPDIR"' EXIT
+"""
+
 # $1: the log, the rest: a compilation. Shows the log where it fails or warns.
-_COMPILE = """\
+_COMPILE = _OWN_TEMPORARIES + """\
 log=$1
 shift
 "$@" 2> "$log" && ! grep -qi warning "$log" || { cat "$log" >&2; exit 1; }
@@ -96,12 +102,12 @@ def _nvcc_shared_library_impl(ctx):
         command = "(echo nvcc %s; cat \"$@\") > %s" % (CUDA_VERSION, ctx.outputs.resources.path),
         arguments = [log.path for log in logs],
     )
-    ctx.actions.run(
+    ctx.actions.run_shell(
         outputs = [ctx.outputs.out],
         inputs = objects + archives,
-        executable = NVCC,
+        command = _OWN_TEMPORARIES + "\"$@\"",
         # What comes from archives (our C++ libraries, cudart) stays inside: whoever opens the library has its own copies.
-        arguments = common + ["--shared", "--cudart=" + ctx.attr.cudart, "-Xlinker=--exclude-libs=ALL", "-o", ctx.outputs.out.path] +
+        arguments = [NVCC] + common + ["--shared", "--cudart=" + ctx.attr.cudart, "-Xlinker=--exclude-libs=ALL", "-o", ctx.outputs.out.path] +
                     [f.path for f in objects + archives] + [_nvcc_link_flag(f) for f in link_flags],
         mnemonic = "NvccLink",
         progress_message = "Linking %s with nvcc" % ctx.outputs.out.short_path,
