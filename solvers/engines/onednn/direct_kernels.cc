@@ -29,7 +29,27 @@ HWY_ALIGN constexpr float kZeros[kMostBlock] = {};
 // channels ahead they cost 1 to 2 % less.
 constexpr int kChannelsAhead = 4;
 
-// Each loop over pixels must be unrolled early, or the sums live in memory.
+// Adds products of inputs pixels[p][first .. end) to the sums of pixel p. Each loop over
+// pixels must be unrolled early, or the sums live in memory.
+template <int kBlock, int kPixels, int kColumns, typename V>
+HWY_INLINE void AddProducts(const float* const (&pixels)[kPixels], int64_t first, int64_t end,
+                            const float* filters, V (&sums)[kPixels][kColumns]) {
+  const hn::CappedTag<float, kBlock> d;
+  constexpr int kStep = kColumns * kBlock;
+  for (int64_t k = first; k != end; ++k, filters += kStep) {
+    V filter[kColumns];
+    for (int j = 0; j < kColumns; ++j) {
+      __builtin_prefetch(filters + kChannelsAhead * kStep + j * kBlock);
+      filter[j] = hn::LoadU(d, filters + j * kBlock);
+    }
+#pragma GCC unroll 12
+    for (int p = 0; p < kPixels; ++p) {
+      const V input = hn::Set(d, pixels[p][k]);
+      for (int j = 0; j < kColumns; ++j) sums[p][j] = hn::MulAdd(input, filter[j], sums[p][j]);
+    }
+  }
+}
+
 template <int kBlock, int kPixels, int kColumns>
 void Sum(const DirectSums& s) {
   const hn::CappedTag<float, kBlock> d;
@@ -37,43 +57,34 @@ void Sum(const DirectSums& s) {
   constexpr int kStep = kColumns * kBlock;
   constexpr uint32_t kAllPixels = (1u << kPixels) - 1;
   V sums[kPixels][kColumns];
+  const float* pixels[kPixels];
 #pragma GCC unroll 12
   for (int p = 0; p < kPixels; ++p) {
     for (int j = 0; j < kColumns; ++j) sums[p][j] = hn::Zero(d);
+    pixels[p] = s.inputs + s.places[p];
   }
-  const float* inputs = s.inputs;
   const float* block_filters = s.filters;
-  for (int64_t block = 0; block < s.blocks; ++block, inputs += s.input_stride) {
+  int64_t block_input = 0;
+  for (int64_t block = 0; block < s.blocks; ++block, block_input += s.input_stride) {
     const int64_t channels = s.channels[block];
     for (int t = 0; t < s.num_taps; ++t) {
       const DirectTap& tap = s.taps[t];
-      const float* ends[kPixels];  // of the channels
-      const int64_t* places = s.places;
-      const float* tap_end = inputs + tap.input + channels;
-      if (HWY_LIKELY(tap.pixels == kAllPixels)) {
-        for (int p = 0; p < kPixels; ++p) {
-          ends[p] = tap_end + places[p];
-          // The next block's rows: they follow no pattern that hardware foresees.
-          __builtin_prefetch(ends[p] + s.input_stride - 1);
-        }
-      } else {
-        for (int p = 0; p < kPixels; ++p) {
-          const bool inside = tap.pixels >> p & 1;
-          ends[p] = inside ? tap_end + places[p] : kZeros + channels;
-        }
-      }
       const float* filters = block_filters + tap.index * channels * kStep;
-      for (int64_t k = -channels; k != 0; ++k, filters += kStep) {
-        V filter[kColumns];
-        for (int j = 0; j < kColumns; ++j) {
-          __builtin_prefetch(filters + kChannelsAhead * kStep + j * kBlock);
-          filter[j] = hn::LoadU(d, filters + j * kBlock);
-        }
+      const int64_t input = block_input + tap.input;
+      if (HWY_LIKELY(tap.pixels == kAllPixels)) {
 #pragma GCC unroll 12
         for (int p = 0; p < kPixels; ++p) {
-          const V input = hn::Set(d, ends[p][k]);
-          for (int j = 0; j < kColumns; ++j) sums[p][j] = hn::MulAdd(input, filter[j], sums[p][j]);
+          // The next block's rows: they follow no pattern that hardware foresees.
+          __builtin_prefetch(pixels[p] + input + s.input_stride);
         }
+        AddProducts<kBlock>(pixels, input, input + channels, filters, sums);
+      } else {
+        const float* inside[kPixels];
+#pragma GCC unroll 12
+        for (int p = 0; p < kPixels; ++p) {
+          inside[p] = tap.pixels >> p & 1 ? pixels[p] + input : kZeros;
+        }
+        AddProducts<kBlock>(inside, 0, channels, filters, sums);
       }
     }
     block_filters += s.filter_taps * channels * kStep;
