@@ -98,22 +98,52 @@ void Sum(const DirectSums& s) {
   }
 }
 
-template <int kBlock>
-void GatherBlocked(const DirectGather& g, int64_t pixels) {
-  const hn::CappedTag<float, kBlock> d;
-  using V = hn::Vec<hn::CappedTag<float, kBlock>>;
-  const V scale = hn::Set(d, g.scale);
-  const auto lanes = hn::FirstN(d, g.channels);
-  for (int64_t p = 0; p < pixels; ++p) {
-    V sum = hn::Zero(d);
-    for (int r = 0; r < g.num_rows; ++r) {
-      const float* products = g.rows[r] + p * g.pixel_stride;
-      for (int64_t j = g.first_column[p]; j < g.end_column[p]; ++j) {
-        sum = hn::Add(sum, hn::LoadU(d, products + j * g.column_stride));
+// Pixels whose sums are taken together, as an addition takes some cycles.
+constexpr int64_t kGathered = 4;
+
+// Sums of `kCount` pixels from p on, which reach the same columns. kLanes hold the channels.
+template <int kBlock, int kLanes, int64_t kCount>
+HWY_INLINE void GatherPixels(const DirectGather& g, int64_t p) {
+  const hn::CappedTag<float, kLanes> d;
+  const hn::CappedTag<float, kBlock> whole;
+  hn::Vec<decltype(d)> sums[kCount];
+  for (int64_t q = 0; q < kCount; ++q) sums[q] = hn::Zero(d);
+  for (int r = 0; r < g.num_rows; ++r) {
+    for (int64_t j = g.first_column[p]; j < g.end_column[p]; ++j) {
+      const float* products = g.rows[r] + p * g.pixel_stride + j * g.column_stride;
+      for (int64_t q = 0; q < kCount; ++q) {
+        sums[q] = hn::Add(sums[q], hn::LoadU(d, products + q * g.pixel_stride));
       }
     }
-    hn::StoreU(hn::IfThenElseZero(lanes, hn::Mul(scale, sum)), d, g.results + p * kBlock);
   }
+  const auto channels = hn::FirstN(d, g.channels);
+  for (int64_t q = 0; q < kCount; ++q) {
+    float* result = g.results + (p + q) * kBlock;
+    if (kLanes < kBlock) hn::StoreU(hn::Zero(whole), whole, result);
+    hn::StoreU(hn::IfThenElseZero(channels, hn::Mul(hn::Set(d, g.scale), sums[q])), d, result);
+  }
+}
+
+template <int kBlock, int kLanes>
+void GatherLanes(const DirectGather& g, int64_t pixels) {
+  for (int64_t p = 0; p < pixels;) {
+    const int64_t last = p + kGathered - 1;
+    // Columns are lost one after the other towards either side.
+    if (last < pixels && g.first_column[p] == g.first_column[last] &&
+        g.end_column[p] == g.end_column[last]) {
+      GatherPixels<kBlock, kLanes, kGathered>(g, p);
+      p += kGathered;
+    } else {
+      GatherPixels<kBlock, kLanes, 1>(g, p++);
+    }
+  }
+}
+
+// A narrow load seldom crosses a cache line; wide ones of a tap's few lanes mostly do.
+template <int kBlock>
+void GatherBlocked(const DirectGather& gather, int64_t pixels) {
+  const auto run = gather.channels <= 4 ? GatherLanes<kBlock, 4> : GatherLanes<kBlock, kBlock>;
+  run(gather, pixels);
 }
 
 void Gather(const DirectGather& gather, int64_t pixels, int block) {
