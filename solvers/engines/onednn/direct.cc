@@ -135,7 +135,7 @@ void Direct::Run(Plane from, int64_t images, int64_t first_band, int64_t end_ban
     }
   };
   int64_t image = 0;
-  if (first_band == 0 && end_band == num_bands() && tiling_.panel_images() > 1) {
+  if (first_band == 0 && end_band == num_bands() && tiling_.panel_images() > 0) {
     for (; image + tiling_.panel_images() <= images; image += tiling_.panel_images()) {
       run(tiling_.panel(), image, image + tiling_.panel_images(), 0, out_shape_.height);
     }
