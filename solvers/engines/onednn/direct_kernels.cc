@@ -23,6 +23,7 @@ constexpr int kMostPixels = 6;
 #endif
 
 constexpr int kMostBlock = 16;
+constexpr int64_t kLine = 16;  // floats of a cache line
 HWY_ALIGN constexpr float kZeros[kMostBlock] = {};
 
 // Filters of many channels stream from the second-level cache; asked for this many
@@ -65,12 +66,17 @@ void Sum(const DirectSums& s) {
   }
   const float* block_filters = s.filters;
   int64_t block_input = 0;
+  const float* ahead = s.ahead;
   for (int64_t block = 0; block < s.blocks; ++block, block_input += s.input_stride) {
     const int64_t channels = s.channels[block];
     for (int t = 0; t < s.num_taps; ++t) {
       const DirectTap& tap = s.taps[t];
       const float* filters = block_filters + tap.index * channels * kStep;
       const int64_t input = block_input + tap.input;
+      for (int64_t line = 0; line < kAheadFloats; line += kLine) {
+        __builtin_prefetch(ahead + line, 0, 2);
+      }
+      ahead += s.ahead_step;
       if (HWY_LIKELY(tap.pixels == kAllPixels)) {
 #pragma GCC unroll 12
         for (int p = 0; p < kPixels; ++p) {
@@ -90,10 +96,13 @@ void Sum(const DirectSums& s) {
     block_filters += s.filter_taps * channels * kStep;
   }
   const V scale = hn::Set(d, s.scale);
+  float* const results = s.results;  // stores might change s, for all the compiler knows
+  const int64_t* const targets = s.targets;
+  const int64_t column_stride = s.column_stride;
 #pragma GCC unroll 12
   for (int p = 0; p < kPixels; ++p) {
     for (int j = 0; j < kColumns; ++j) {
-      hn::StoreU(hn::Mul(scale, sums[p][j]), d, s.results + j * s.column_stride + s.targets[p]);
+      hn::StoreU(hn::Mul(scale, sums[p][j]), d, results + j * column_stride + targets[p]);
     }
   }
 }
