@@ -28,27 +28,33 @@ namespace {
 
 // Pixels that a group takes at a time: those of one image of 32 x 32, so that what is
 // packed, transformed or reordered for each call serves many. Direct maps do none of that;
-// they take images as few as leave a layer's values in the second-level cache.
+// where values have so many lanes that those of a layer would leave the second-level cache,
+// they take fewer.
 constexpr int64_t kGroupPixels = 1024;
-constexpr int64_t kDirectGroupPixels = 256;
+constexpr int64_t kWideGroupPixels = 256;
+constexpr int64_t kWideLanes = 128;
 
-int64_t GroupPixels(const Program& program, Arithmetic arithmetic) {
+int64_t GroupPixels(const Program& program, const std::vector<Layout>& layouts,
+                    Arithmetic arithmetic) {
   const auto& instructions = program.instructions();
   const bool only_direct =
       arithmetic == Arithmetic::kDirect &&
       std::none_of(instructions.begin(), instructions.end(),
                    [](const Instruction& i) { return i.op == Opcode::kFilterGradient; });
-  return only_direct ? kDirectGroupPixels : kGroupPixels;
+  const bool wide = std::any_of(layouts.begin(), layouts.end(),
+                                [](const Layout& layout) { return layout.lanes() > kWideLanes; });
+  return only_direct && wide ? kWideGroupPixels : kGroupPixels;
 }
 
 class Scheduler {
  public:
   Scheduler(const Program& program, int block, Recomputed recomputed, Arithmetic arithmetic)
-      : program_(program), group_pixels_(GroupPixels(program, arithmetic)) {
+      : program_(program) {
     for (ValueId v = 0; v < program.num_values(); ++v) {
       schedule_.shapes.push_back(program.shape(v));
     }
     schedule_.layouts = ChooseLayouts(program, block);
+    group_pixels_ = GroupPixels(program, schedule_.layouts, arithmetic);
     SplitLongSums();
     AssignLevels();
     if (schedule_.stages.size() > 1) RecomputeAcrossStages(program, recomputed, &schedule_);
@@ -212,7 +218,7 @@ class Scheduler {
   }
 
   const Program& program_;
-  const int64_t group_pixels_;
+  int64_t group_pixels_ = kGroupPixels;
   Schedule schedule_;
   std::vector<int> producer_;  // by value
   std::vector<char> emitted_;  // by instruction
