@@ -21,6 +21,14 @@
 
 namespace csc::onednn {
 
+// As a map's PackFilters arranges them, and those of the map that the caller runs next: a map
+// may ask for them ahead, as filters of a whole network do not stay in a core's caches.
+struct MapFilters {
+  const float* packed = nullptr;
+  const float* next = nullptr;
+  int64_t next_floats = 0;
+};
+
 class BandedMap {
  public:
   // Of a shape at stride 1; shape.images does not matter.
@@ -45,7 +53,7 @@ class BandedMap {
   // to = scale * map of `from`, for bands [first_band, end_band) of `images`
   // images.
   virtual void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-                   const float* packed_filters, float scale, Plane to, float* scratch,
+                   const MapFilters& filters, float scale, Plane to, float* scratch,
                    const Finish& finish) const = 0;
 
  protected:

@@ -72,6 +72,27 @@ BandedSet::BandedSet(const Program& program, const Plan& plan, Arithmetic arithm
       AddGradient(k, shape, arithmetic);
     }
   }
+  LinkMaps();
+}
+
+void BandedSet::LinkMaps() {
+  std::vector<int> order;
+  for (const Stage& stage : plan_.stages) {
+    for (const Group& group : stage.groups) {
+      for (const Unit& unit : group.units) {
+        if (entries_[unit.instructions[0]].map) order.push_back(unit.instructions[0]);
+      }
+    }
+  }
+  for (size_t k = 0; k < order.size(); ++k) {
+    entries_[order[k]].next_map = order[(k + 1) % order.size()];
+  }
+}
+
+MapFilters BandedSet::filters(int instruction) const {
+  const Entry& entry = entries_[instruction];
+  const Entry& next = entries_[entry.next_map];
+  return {entry.filters->data(), next.filters->data(), next.map->filter_floats()};
 }
 
 void BandedSet::AddMap(int k, const ConvolutionShape& shape, Arithmetic arithmetic) {

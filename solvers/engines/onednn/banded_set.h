@@ -30,7 +30,7 @@ class BandedSet {
 
   // Null for an instruction that is oneDNN's, or no analysis or synthesis.
   const BandedMap* map(int instruction) const { return entries_[instruction].map.get(); }
-  const float* filters(int instruction) const { return entries_[instruction].filters->data(); }
+  MapFilters filters(int instruction) const;
   // Null for an instruction that is oneDNN's, or no filter gradient.
   const Winograd* gradient(int instruction) const { return entries_[instruction].gradient.get(); }
   // Where it is summed in a buffer of gradient_floats().
@@ -56,6 +56,7 @@ class BandedSet {
   struct Entry {
     std::unique_ptr<BandedMap> map;
     std::shared_ptr<Buffer> filters;
+    int next_map = -1;  // that runs after this one, the last one's the first
     std::unique_ptr<Winograd> gradient;
     int64_t gradient_offset = 0;
     std::string why;  // not Winograd's algorithm, or not a kernel of our own
@@ -63,6 +64,7 @@ class BandedSet {
 
   void AddMap(int instruction, const ConvolutionShape& shape, Arithmetic arithmetic);
   void AddGradient(int instruction, const ConvolutionShape& shape, Arithmetic arithmetic);
+  void LinkMaps();
   // An earlier instruction that is the same map by the same filters, and so has the
   // same algorithm, or -1.
   int FindTwin(int instruction, const ConvolutionShape& shape) const;

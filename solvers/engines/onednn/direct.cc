@@ -80,8 +80,8 @@ void Direct::PackFilters(const float* filters, float* packed) const {
   });
 }
 
-void Direct::RunTiles(const DirectTiles& tiles, Plane from, const Group& group,
-                      const float* packed_filters, float scale, Plane to) const {
+void Direct::RunTiles(const DirectTiles& tiles, Plane from, const Group& group, MapFilters* filters,
+                      float scale, Plane to) const {
   const int64_t lanes = out_.block;
   int64_t places[kMostTilePixels], targets[kMostTilePixels];
   DirectSums sums{};
@@ -91,7 +91,7 @@ void Direct::RunTiles(const DirectTiles& tiles, Plane from, const Group& group,
   sums.channels = channels_.data();
   sums.blocks = static_cast<int64_t>(channels_.size());
   sums.filter_taps = static_cast<int>(geometry_.taps());
-  sums.filters = packed_filters + group.filters;
+  sums.filters = filters->packed + group.filters;
   sums.scale = scale;
   sums.targets = targets;
   sums.column_stride = out_shape_.height * out_shape_.width * lanes;
@@ -104,13 +104,22 @@ void Direct::RunTiles(const DirectTiles& tiles, Plane from, const Group& group,
     }
     sums.taps = tiles.taps.data() + tile.first_tap;
     sums.num_taps = tile.num_taps;
+    const int64_t asked = tile.num_taps * sums.blocks * kAheadFloats;
+    const bool asks = asked <= filters->next_floats;
+    sums.ahead = asks ? filters->next : sums.filters;
+    sums.ahead_step = asks ? kAheadFloats : 0;
+    if (asks) {
+      filters->next += asked;
+      filters->next_floats -= asked;
+    }
     SumTaps(sums, tile.num_pixels, group.columns, out_.block);
   }
 }
 
 void Direct::Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-                 const float* packed_filters, float scale, Plane to, float* scratch,
+                 const MapFilters& filters, float scale, Plane to, float* scratch,
                  const Finish& finish) const {
+  MapFilters left = filters;
   const int64_t plane = out_shape_.height * out_shape_.width * out_.block;
   const auto run = [&](const DirectTiles& tiles, int64_t first_image, int64_t end_image,
                        int64_t first_row, int64_t end_row) {
@@ -122,11 +131,11 @@ void Direct::Run(Plane from, int64_t images, int64_t first_band, int64_t end_ban
         const bool continues = first_row > first_band * DirectTiling::kBandRows;
         for (int64_t image = first_image; image < end_image; ++image) {
           group.tap_lanes->Run(from.image(image), first_row, end_row, continues,
-                               packed_filters + group.filters, scale,
+                               filters.packed + group.filters, scale,
                                to.image(image) + group.first * plane, scratch + group.scratch);
         }
       } else {
-        RunTiles(tiles, from_row(from, in_shape_.width), group, packed_filters, scale,
+        RunTiles(tiles, from_row(from, in_shape_.width), group, &left, scale,
                  from_row(to, out_shape_.width));
       }
       finish({first_image, end_image, group.first * out_.block,
@@ -135,7 +144,7 @@ void Direct::Run(Plane from, int64_t images, int64_t first_band, int64_t end_ban
     }
   };
   int64_t image = 0;
-  if (first_band == 0 && end_band == num_bands() && tiling_.panel_images() > 1) {
+  if (first_band == 0 && end_band == num_bands() && tiling_.panel_images() > 0) {
     for (; image + tiling_.panel_images() <= images; image += tiling_.panel_images()) {
       run(tiling_.panel(), image, image + tiling_.panel_images(), 0, out_shape_.height);
     }

@@ -30,7 +30,7 @@ class Direct : public BandedMap {
   double products() const override;
   void PackFilters(const float* filters, float* packed) const override;
   void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-           const float* packed_filters, float scale, Plane to, float* scratch,
+           const MapFilters& filters, float scale, Plane to, float* scratch,
            const Finish& finish) const override;
 
  private:
@@ -45,9 +45,9 @@ class Direct : public BandedMap {
 
   void MakeGroups();
   // A group's results of some tiles; `from` and `to` begin with the row that the
-  // tiles count from.
-  void RunTiles(const DirectTiles& tiles, Plane from, const Group& group,
-                const float* packed_filters, float scale, Plane to) const;
+  // tiles count from. Takes what it asks for ahead from the next filters.
+  void RunTiles(const DirectTiles& tiles, Plane from, const Group& group, MapFilters* filters,
+                float scale, Plane to) const;
 
   const DirectGeometry geometry_;
   const DirectTiling tiling_;

@@ -23,13 +23,34 @@ constexpr int kMostPixels = 6;
 #endif
 
 constexpr int kMostBlock = 16;
+constexpr int64_t kLine = 16;  // floats of a cache line
 HWY_ALIGN constexpr float kZeros[kMostBlock] = {};
 
 // Filters of many channels stream from the second-level cache; asked for this many
 // channels ahead they cost 1 to 2 % less.
 constexpr int kChannelsAhead = 4;
 
-// Each loop over pixels must be unrolled early, or the sums live in memory.
+// Adds products of inputs pixels[p][first .. end) to the sums of pixel p. Each loop over
+// pixels must be unrolled early, or the sums live in memory.
+template <int kBlock, int kPixels, int kColumns, typename V>
+HWY_INLINE void AddProducts(const float* const (&pixels)[kPixels], int64_t first, int64_t end,
+                            const float* filters, V (&sums)[kPixels][kColumns]) {
+  const hn::CappedTag<float, kBlock> d;
+  constexpr int kStep = kColumns * kBlock;
+  for (int64_t k = first; k != end; ++k, filters += kStep) {
+    V filter[kColumns];
+    for (int j = 0; j < kColumns; ++j) {
+      __builtin_prefetch(filters + kChannelsAhead * kStep + j * kBlock);
+      filter[j] = hn::LoadU(d, filters + j * kBlock);
+    }
+#pragma GCC unroll 12
+    for (int p = 0; p < kPixels; ++p) {
+      const V input = hn::Set(d, pixels[p][k]);
+      for (int j = 0; j < kColumns; ++j) sums[p][j] = hn::MulAdd(input, filter[j], sums[p][j]);
+    }
+  }
+}
+
 template <int kBlock, int kPixels, int kColumns>
 void Sum(const DirectSums& s) {
   const hn::CappedTag<float, kBlock> d;
@@ -37,72 +58,101 @@ void Sum(const DirectSums& s) {
   constexpr int kStep = kColumns * kBlock;
   constexpr uint32_t kAllPixels = (1u << kPixels) - 1;
   V sums[kPixels][kColumns];
+  const float* pixels[kPixels];
 #pragma GCC unroll 12
   for (int p = 0; p < kPixels; ++p) {
     for (int j = 0; j < kColumns; ++j) sums[p][j] = hn::Zero(d);
+    pixels[p] = s.inputs + s.places[p];
   }
-  const float* inputs = s.inputs;
   const float* block_filters = s.filters;
-  for (int64_t block = 0; block < s.blocks; ++block, inputs += s.input_stride) {
+  int64_t block_input = 0;
+  const float* ahead = s.ahead;
+  for (int64_t block = 0; block < s.blocks; ++block, block_input += s.input_stride) {
     const int64_t channels = s.channels[block];
     for (int t = 0; t < s.num_taps; ++t) {
       const DirectTap& tap = s.taps[t];
-      const float* ends[kPixels];  // of the channels
-      const int64_t* places = s.places;
-      const float* tap_end = inputs + tap.input + channels;
-      if (HWY_LIKELY(tap.pixels == kAllPixels)) {
-        for (int p = 0; p < kPixels; ++p) {
-          ends[p] = tap_end + places[p];
-          // The next block's rows: they follow no pattern that hardware foresees.
-          __builtin_prefetch(ends[p] + s.input_stride - 1);
-        }
-      } else {
-        for (int p = 0; p < kPixels; ++p) {
-          const bool inside = tap.pixels >> p & 1;
-          ends[p] = inside ? tap_end + places[p] : kZeros + channels;
-        }
-      }
       const float* filters = block_filters + tap.index * channels * kStep;
-      for (int64_t k = -channels; k != 0; ++k, filters += kStep) {
-        V filter[kColumns];
-        for (int j = 0; j < kColumns; ++j) {
-          __builtin_prefetch(filters + kChannelsAhead * kStep + j * kBlock);
-          filter[j] = hn::LoadU(d, filters + j * kBlock);
-        }
+      const int64_t input = block_input + tap.input;
+      for (int64_t line = 0; line < kAheadFloats; line += kLine) {
+        __builtin_prefetch(ahead + line, 0, 2);
+      }
+      ahead += s.ahead_step;
+      if (HWY_LIKELY(tap.pixels == kAllPixels)) {
 #pragma GCC unroll 12
         for (int p = 0; p < kPixels; ++p) {
-          const V input = hn::Set(d, ends[p][k]);
-          for (int j = 0; j < kColumns; ++j) sums[p][j] = hn::MulAdd(input, filter[j], sums[p][j]);
+          // The next block's rows: they follow no pattern that hardware foresees.
+          __builtin_prefetch(pixels[p] + input + s.input_stride);
         }
+        AddProducts<kBlock>(pixels, input, input + channels, filters, sums);
+      } else {
+        const float* inside[kPixels];
+#pragma GCC unroll 12
+        for (int p = 0; p < kPixels; ++p) {
+          inside[p] = tap.pixels >> p & 1 ? pixels[p] + input : kZeros;
+        }
+        AddProducts<kBlock>(inside, 0, channels, filters, sums);
       }
     }
     block_filters += s.filter_taps * channels * kStep;
   }
   const V scale = hn::Set(d, s.scale);
+  float* const results = s.results;  // stores might change s, for all the compiler knows
+  const int64_t* const targets = s.targets;
+  const int64_t column_stride = s.column_stride;
 #pragma GCC unroll 12
   for (int p = 0; p < kPixels; ++p) {
     for (int j = 0; j < kColumns; ++j) {
-      hn::StoreU(hn::Mul(scale, sums[p][j]), d, s.results + j * s.column_stride + s.targets[p]);
+      hn::StoreU(hn::Mul(scale, sums[p][j]), d, results + j * column_stride + targets[p]);
     }
   }
 }
 
-template <int kBlock>
-void GatherBlocked(const DirectGather& g, int64_t pixels) {
-  const hn::CappedTag<float, kBlock> d;
-  using V = hn::Vec<hn::CappedTag<float, kBlock>>;
-  const V scale = hn::Set(d, g.scale);
-  const auto lanes = hn::FirstN(d, g.channels);
-  for (int64_t p = 0; p < pixels; ++p) {
-    V sum = hn::Zero(d);
-    for (int r = 0; r < g.num_rows; ++r) {
-      const float* products = g.rows[r] + p * g.pixel_stride;
-      for (int64_t j = g.first_column[p]; j < g.end_column[p]; ++j) {
-        sum = hn::Add(sum, hn::LoadU(d, products + j * g.column_stride));
+// Pixels whose sums are taken together, as an addition takes some cycles.
+constexpr int64_t kGathered = 4;
+
+// Sums of `kCount` pixels from p on, which reach the same columns. kLanes hold the channels.
+template <int kBlock, int kLanes, int64_t kCount>
+HWY_INLINE void GatherPixels(const DirectGather& g, int64_t p) {
+  const hn::CappedTag<float, kLanes> d;
+  const hn::CappedTag<float, kBlock> whole;
+  hn::Vec<decltype(d)> sums[kCount];
+  for (int64_t q = 0; q < kCount; ++q) sums[q] = hn::Zero(d);
+  for (int r = 0; r < g.num_rows; ++r) {
+    for (int64_t j = g.first_column[p]; j < g.end_column[p]; ++j) {
+      const float* products = g.rows[r] + p * g.pixel_stride + j * g.column_stride;
+      for (int64_t q = 0; q < kCount; ++q) {
+        sums[q] = hn::Add(sums[q], hn::LoadU(d, products + q * g.pixel_stride));
       }
     }
-    hn::StoreU(hn::IfThenElseZero(lanes, hn::Mul(scale, sum)), d, g.results + p * kBlock);
   }
+  const auto channels = hn::FirstN(d, g.channels);
+  for (int64_t q = 0; q < kCount; ++q) {
+    float* result = g.results + (p + q) * kBlock;
+    if (kLanes < kBlock) hn::StoreU(hn::Zero(whole), whole, result);
+    hn::StoreU(hn::IfThenElseZero(channels, hn::Mul(hn::Set(d, g.scale), sums[q])), d, result);
+  }
+}
+
+template <int kBlock, int kLanes>
+void GatherLanes(const DirectGather& g, int64_t pixels) {
+  for (int64_t p = 0; p < pixels;) {
+    const int64_t last = p + kGathered - 1;
+    // Columns are lost one after the other towards either side.
+    if (last < pixels && g.first_column[p] == g.first_column[last] &&
+        g.end_column[p] == g.end_column[last]) {
+      GatherPixels<kBlock, kLanes, kGathered>(g, p);
+      p += kGathered;
+    } else {
+      GatherPixels<kBlock, kLanes, 1>(g, p++);
+    }
+  }
+}
+
+// A narrow load seldom crosses a cache line; wide ones of a tap's few lanes mostly do.
+template <int kBlock>
+void GatherBlocked(const DirectGather& gather, int64_t pixels) {
+  const auto run = gather.channels <= 4 ? GatherLanes<kBlock, 4> : GatherLanes<kBlock, kBlock>;
+  run(gather, pixels);
 }
 
 void Gather(const DirectGather& gather, int64_t pixels, int block) {

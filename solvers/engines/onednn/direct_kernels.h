@@ -34,7 +34,13 @@ struct DirectSums {
   float* results;          // the first block
   const int64_t* targets;  // of the pixels, in a block of results
   int64_t column_stride;   // between blocks
+  // What will be read soon, from where on each tap of each block asks for `ahead_step` floats: 0
+  // where there is no such thing, and `ahead` is any memory.
+  const float* ahead;
+  int64_t ahead_step;  // at most kAheadFloats
 };
+
+constexpr int64_t kAheadFloats = 32;  // two lines
 
 constexpr int kMostDirectColumns = 2;
 

@@ -7,8 +7,8 @@ namespace csc::onednn {
 
 namespace {
 
-// Pixels of a panel of small images.
-constexpr int64_t kPanelPixels = 1024;
+// Pixels of a panel of small images: sums of two blocks of them fit the first-level cache.
+constexpr int64_t kPanelPixels = 256;
 constexpr int64_t kMostPanelImages = 8;
 
 // Sums of fewer pixels take as long as those of so many: the latency of a fused
@@ -125,8 +125,8 @@ DirectTiling::DirectTiling(const DirectGeometry& geometry) : geometry_(geometry)
     if (is_new) at->second = Make(1, first, end);
     bands_.push_back(&at->second);
   }
-  panel_images_ = std::clamp<int64_t>(kPanelPixels / (out.height * out.width), 1, kMostPanelImages);
-  if (panel_images_ > 1) panel_ = Make(panel_images_, 0, out.height);
+  panel_images_ = std::min<int64_t>(kPanelPixels / (out.height * out.width), kMostPanelImages);
+  if (panel_images_ > 0) panel_ = Make(panel_images_, 0, out.height);
 }
 
 DirectTiles DirectTiling::Make(int64_t images, int64_t first_row, int64_t end_row) const {

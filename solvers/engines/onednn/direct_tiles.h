@@ -64,7 +64,7 @@ class DirectTiling {
   int64_t num_bands() const { return static_cast<int64_t>(bands_.size()); }
   // Of one image.
   const DirectTiles& band(int64_t band) const { return *bands_[band]; }
-  // Small images are computed several at a time, as one band.
+  // Small images are computed whole, several at a time, as one band; 0: bands of one image.
   int64_t panel_images() const { return panel_images_; }
   const DirectTiles& panel() const { return panel_; }
 
@@ -74,7 +74,7 @@ class DirectTiling {
   const DirectGeometry geometry_;
   std::map<std::vector<uint32_t>, DirectTiles> tiles_;  // by the filters' rows inside, row by row
   std::vector<const DirectTiles*> bands_;
-  int64_t panel_images_ = 1;
+  int64_t panel_images_ = 0;
   DirectTiles panel_;
 };
 

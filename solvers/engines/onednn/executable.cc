@@ -28,7 +28,7 @@ constexpr int64_t kCooperativeBatch = 3;
 
 OneDnnExecutable::OneDnnExecutable(const Program& program, const PrepareOptions& options, int block)
     : program_(program),
-      plan_(MakePlan(program, block, options.memory)),
+      plan_(MakePlan(program, block, options)),
       arithmetic_(options.arithmetic),
       keep_times_(options.keep_times),
       banded_(program_, plan_, arithmetic_),

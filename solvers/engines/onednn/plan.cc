@@ -19,8 +19,9 @@ namespace {
 
 class Planner {
  public:
-  Planner(const Program& program, int block, Recomputed recomputed) : program_(program) {
-    static_cast<Schedule&>(plan_) = MakeSchedule(program, block, recomputed);
+  Planner(const Program& program, int block, Recomputed recomputed, Arithmetic arithmetic)
+      : program_(program) {
+    static_cast<Schedule&>(plan_) = MakeSchedule(program, block, recomputed, arithmetic);
     plan_.inlaid.assign(plan_.instructions.size(), 0);
     plan_.storage.resize(plan_.shapes.size());
     FindLifetimes();
@@ -377,11 +378,14 @@ class Planner {
 
 }  // namespace
 
-Plan MakePlan(const Program& program, int block, Memory memory) {
-  if (memory == Memory::kSmall) return Planner(program, block, Recomputed::kMaps).Take();
-  Plan plan = Planner(program, block, Recomputed::kElementwise).Take();
+Plan MakePlan(const Program& program, int block, const PrepareOptions& options) {
+  const auto make = [&](Recomputed recomputed) {
+    return Planner(program, block, recomputed, options.arithmetic).Take();
+  };
+  if (options.memory == Memory::kSmall) return make(Recomputed::kMaps);
+  Plan plan = make(Recomputed::kElementwise);
   constexpr int64_t kMuch = 2000000;  // floats an image: 8 MB
-  if (plan.batch_floats > kMuch) plan = Planner(program, block, Recomputed::kJoins).Take();
+  if (plan.batch_floats > kMuch) plan = make(Recomputed::kJoins);
   return plan;
 }
 

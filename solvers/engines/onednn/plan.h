@@ -50,7 +50,7 @@ struct Plan : Schedule {
 };
 
 // A plan that keeps much for each image is made again, to compute more anew.
-Plan MakePlan(const Program& program, int block, Memory memory);
+Plan MakePlan(const Program& program, int block, const PrepareOptions& options);
 
 }  // namespace csc::onednn
 

@@ -26,16 +26,35 @@ bool IsElementwise(Opcode op) {
 
 namespace {
 
-// Pixels that a group takes at a time: those of one image of 32 x 32.
+// Pixels that a group takes at a time: those of one image of 32 x 32, so that what is
+// packed, transformed or reordered for each call serves many. Direct maps do none of that;
+// where values have so many lanes that those of a layer would leave the second-level cache,
+// they take fewer.
 constexpr int64_t kGroupPixels = 1024;
+constexpr int64_t kWideGroupPixels = 256;
+constexpr int64_t kWideLanes = 128;
+
+int64_t GroupPixels(const Program& program, const std::vector<Layout>& layouts,
+                    Arithmetic arithmetic) {
+  const auto& instructions = program.instructions();
+  const bool only_direct =
+      arithmetic == Arithmetic::kDirect &&
+      std::none_of(instructions.begin(), instructions.end(),
+                   [](const Instruction& i) { return i.op == Opcode::kFilterGradient; });
+  const bool wide = std::any_of(layouts.begin(), layouts.end(),
+                                [](const Layout& layout) { return layout.lanes() > kWideLanes; });
+  return only_direct && wide ? kWideGroupPixels : kGroupPixels;
+}
 
 class Scheduler {
  public:
-  Scheduler(const Program& program, int block, Recomputed recomputed) : program_(program) {
+  Scheduler(const Program& program, int block, Recomputed recomputed, Arithmetic arithmetic)
+      : program_(program) {
     for (ValueId v = 0; v < program.num_values(); ++v) {
       schedule_.shapes.push_back(program.shape(v));
     }
     schedule_.layouts = ChooseLayouts(program, block);
+    group_pixels_ = GroupPixels(program, schedule_.layouts, arithmetic);
     SplitLongSums();
     AssignLevels();
     if (schedule_.stages.size() > 1) RecomputeAcrossStages(program, recomputed, &schedule_);
@@ -190,7 +209,7 @@ class Scheduler {
     };
     for (const Term& term : At(index).terms) consider(term.value);
     if (At(index).result >= 0) consider(At(index).result);
-    const int64_t images = std::clamp<int64_t>(kGroupPixels / pixels, 1, kMostGroupImages);
+    const int64_t images = std::clamp<int64_t>(group_pixels_ / pixels, 1, kMostGroupImages);
     if (groups.empty() || groups.back().images != images) {
       groups.emplace_back();
       groups.back().images = images;
@@ -199,6 +218,7 @@ class Scheduler {
   }
 
   const Program& program_;
+  int64_t group_pixels_ = kGroupPixels;
   Schedule schedule_;
   std::vector<int> producer_;  // by value
   std::vector<char> emitted_;  // by instruction
@@ -206,8 +226,9 @@ class Scheduler {
 
 }  // namespace
 
-Schedule MakeSchedule(const Program& program, int block, Recomputed recomputed) {
-  return Scheduler(program, block, recomputed).Take();
+Schedule MakeSchedule(const Program& program, int block, Recomputed recomputed,
+                      Arithmetic arithmetic) {
+  return Scheduler(program, block, recomputed, arithmetic).Take();
 }
 
 }  // namespace csc::onednn

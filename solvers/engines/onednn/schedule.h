@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "solvers/engines/engine.h"
 #include "solvers/engines/onednn/layout.h"
 #include "solvers/program/program.h"
 
@@ -57,7 +58,8 @@ enum class Recomputed {
   kMaps,         // after the loss also linear maps: much time for much memory
 };
 
-Schedule MakeSchedule(const Program& program, int block, Recomputed recomputed);
+Schedule MakeSchedule(const Program& program, int block, Recomputed recomputed,
+                      Arithmetic arithmetic);
 
 }  // namespace csc::onednn
 

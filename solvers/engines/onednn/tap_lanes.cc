@@ -109,7 +109,7 @@ void TapLanes::Multiply(const float* image, int64_t first_row, int64_t end_row,
     for (int64_t lane = 0; lane < lanes_; lane += kMostDirectColumns * g.block) {
       const int columns =
           static_cast<int>(std::min<int64_t>(kMostDirectColumns, (lanes_ - lane) / g.block));
-      sums.filters = filters + lane * inner_;
+      sums.filters = sums.ahead = filters + lane * inner_;
       sums.results = scratch + lane;
       SumTaps(sums, pixels, columns, g.block);
     }

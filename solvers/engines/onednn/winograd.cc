@@ -147,7 +147,7 @@ void Winograd::RunPanel(const WinogradPanel& panel, const WinogradPlane& from,
 }
 
 void Winograd::Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-                   const float* packed_filters, float scale, Plane to, float* scratch,
+                   const MapFilters& filters, float scale, Plane to, float* scratch,
                    const Finish& finish) const {
   WinogradPlane in{from, in_shape_.height, in_shape_.width, -pads_[0], -pads_[1]};
   WinogradPlane out{to, out_shape_.height, out_shape_.width};
@@ -163,7 +163,7 @@ void Winograd::Run(Plane from, int64_t images, int64_t first_band, int64_t end_b
       const int64_t begin = first + (end - first) * p / panels;
       panel.tiles = tiles_.data() + begin;
       panel.num_tiles = first + (end - first) * (p + 1) / panels - begin;
-      RunPanel(panel, in, packed_filters, scale, out, scratch);
+      RunPanel(panel, in, filters.packed, scale, out, scratch);
     }
   };
   if (first_band == 0 && end_band == num_bands() && panel_images_ > 1) {

@@ -34,7 +34,7 @@ class Winograd : public BandedMap {
   int64_t scratch_floats(int64_t images) const override;
   void PackFilters(const float* filters, float* packed) const override;
   void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-           const float* packed_filters, float scale, Plane to, float* scratch,
+           const MapFilters& filters, float scale, Plane to, float* scratch,
            const Finish& finish) const override;
 
   // --- filter gradients ---
