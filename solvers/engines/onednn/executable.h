@@ -20,8 +20,8 @@
 
 namespace csc::onednn {
 
-// Parts into which workers that compute one image together split a unit. Not the
-// number of workers, which must not matter to the result.
+// Parts into which workers that compute one image together split a convolution of
+// oneDNN's. Not the number of workers, which must not matter to the result.
 constexpr int kTogetherParts = 4;
 
 class OneDnnExecutable : public Executable {
@@ -144,6 +144,7 @@ class OneDnnExecutable : public Executable {
   std::vector<Packed> packed_;  // by instruction
   std::vector<std::unique_ptr<TileSet>> tile_sets_;
   std::vector<Worker> workers_;
+  int64_t reserved_batch_ = 0;  // for which all workers have what they need
   Buffer batch_buffer_;
   std::vector<Statistic> statistics_;
   std::vector<int> statistic_stage_;  // by statistic: where it is written

@@ -162,13 +162,13 @@ void Winograd::RunPanel(const WinogradPanel& panel, const MapPart& part, const W
 template <typename Body>
 void Winograd::ForEachRowRange(int64_t first_band, int64_t end_band, const Body& body) const {
   const int64_t height = out_shape_.height, d = dilations_[0];
-  int64_t first = 0, end = 0;
+  int64_t first = 0, end = 0;  // rows that follow each other, not passed on yet
   const auto add = [&](int64_t first_row, int64_t end_row) {
     if (first_row != end) {
       if (end > first) body(first, end);
       first = first_row;
     }
-    end = std::max(first_row, end_row);
+    end = end_row;
   };
   int64_t next;
   for (int64_t band = first_band; band < end_band; band = next) {
@@ -178,7 +178,7 @@ void Winograd::ForEachRowRange(int64_t first_band, int64_t end_band, const Body&
       add(row + i * d, std::min(row + i * d + next - band, height));
     }
   }
-  add(-1, -1);
+  if (end > first) body(first, end);
 }
 
 void Winograd::Run(Plane from, int64_t images, const MapPart& part, const float* packed_filters,
