@@ -120,7 +120,7 @@ class Bench {
     const bool analysis = shape_.kind == ConvolutionKind::kAnalysis;
     const Plane from = PlaneOf(analysis ? image_ : code_), to = PlaneOf(analysis ? code_ : image_);
     contenders_.push_back({name, map->products(), [=, images = shape_.images] {
-                             map->Run(from, images, 0, map->num_bands(), {filters}, 1, to, scratch,
+                             map->Run(from, images, map->whole(), {filters}, 1, to, scratch,
                                       [](const onednn::ElementRange&) {});
                            }});
   }

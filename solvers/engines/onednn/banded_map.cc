@@ -4,6 +4,15 @@
 
 namespace csc::onednn {
 
+namespace {
+
+// Images of up to so many pixels are read sooner than their filters.
+constexpr int64_t kFewPixels = 256, kFewestPixels = 64;
+// Groups whose sizes, the last one's aside, are even enough for a few workers.
+constexpr int64_t kManyGroups = 4;
+
+}  // namespace
+
 BandedMap::BandedMap(const ConvolutionShape& s)
     : synthesis_(s.kind == ConvolutionKind::kSynthesis),
       in_(synthesis_ ? s.code_layout : s.image_layout),
@@ -18,6 +27,21 @@ BandedMap::BandedMap(const ConvolutionShape& s)
   }
   channels_ = ChannelsOfBlocks(in_);
   inner_ = in_.channels();
+}
+
+bool BandedMap::SharesGroups() const {
+  const int64_t pixels = out_shape_.height * out_shape_.width;
+  return (pixels <= kFewPixels && num_groups() >= kManyGroups) ||
+         (pixels <= kFewestPixels && num_groups() > 1);
+}
+
+MapPart BandedMap::PartOf(int64_t part, int64_t parts) const {
+  MapPart some = whole();
+  int64_t& first = SharesGroups() ? some.first_group : some.first_band;
+  int64_t& end = SharesGroups() ? some.end_group : some.end_band;
+  first = most_parts() * part / parts;
+  end = most_parts() * (part + 1) / parts;
+  return some;
 }
 
 std::vector<int> BandedMap::ChannelsOfBlocks(const Layout& layout) {

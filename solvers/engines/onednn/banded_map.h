@@ -1,8 +1,8 @@
 // A stride-1 analysis or synthesis by kernels of our own, on blocked values.
 //
-// Results come in bands of rows; what follows a map position by position can be
-// done band by band, while the band is in the caches. Bands do not depend on each
-// other, and a result's bits depend on nothing but its inputs.
+// Results come in bands of rows and groups of blocks; what follows a map position
+// by position can be done part by part, while the part is in the caches. Parts do
+// not depend on each other, and a result's bits depend on nothing but its inputs.
 //
 // Ownership: filters, values and scratch memory belong to the caller. An object
 // is immutable and serves any number of threads.
@@ -20,6 +20,12 @@
 #include "solvers/engines/onednn/kernels.h"
 
 namespace csc::onednn {
+
+// Some bands of rows of some groups of blocks of an image's results.
+struct MapPart {
+  int64_t first_band = 0, end_band = 0;
+  int64_t first_group = 0, end_group = 0;
+};
 
 // As a map's PackFilters arranges them, and those of the map that the caller runs next: a map
 // may ask for them ahead, as filters of a whole network do not stay in a core's caches.
@@ -39,6 +45,7 @@ class BandedMap {
 
   virtual std::string Describe() const = 0;
   virtual int64_t num_bands() const = 0;
+  virtual int64_t num_groups() const = 0;
   virtual int64_t filter_floats() const = 0;
   // That Run needs for so many images.
   virtual int64_t scratch_floats(int64_t images) const = 0;
@@ -48,13 +55,17 @@ class BandedMap {
   // Arranges filters [w, C, kh, kw] as Run wants them.
   virtual void PackFilters(const float* filters, float* packed) const = 0;
 
-  // Called when a part of the results is complete.
-  using Finish = std::function<void(const ElementRange& part)>;
-  // to = scale * map of `from`, for bands [first_band, end_band) of `images`
-  // images.
-  virtual void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-                   const MapFilters& filters, float scale, Plane to, float* scratch,
-                   const Finish& finish) const = 0;
+  // The whole of an image's results, and one of `parts` parts of about equal size for
+  // workers that share it, at most most_parts().
+  MapPart whole() const { return {0, num_bands(), 0, num_groups()}; }
+  int64_t most_parts() const { return SharesGroups() ? num_groups() : num_bands(); }
+  MapPart PartOf(int64_t part, int64_t parts) const;
+
+  // Called when some of the results are complete.
+  using Finish = std::function<void(const ElementRange& range)>;
+  // to = scale * map of `from`, for a part of each of `images` images.
+  virtual void Run(Plane from, int64_t images, const MapPart& part, const MapFilters& filters,
+                   float scale, Plane to, float* scratch, const Finish& finish) const = 0;
 
  protected:
   // Calls body(filter's first tap, input channel, output lane), lanes in order.
@@ -72,6 +83,10 @@ class BandedMap {
 
   // Of each block those that are not padding.
   static std::vector<int> ChannelsOfBlocks(const Layout& layout);
+
+  // Whether workers share an image by groups of blocks, of which each reads its filters
+  // alone, rather than by bands, of which each reads its inputs alone.
+  bool SharesGroups() const;
 
   // Pairs of a result's position and a tap of its that does not fall into the pads.
   double TapsInside() const;

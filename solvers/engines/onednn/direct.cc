@@ -116,9 +116,8 @@ void Direct::RunTiles(const DirectTiles& tiles, Plane from, const Group& group, 
   }
 }
 
-void Direct::Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-                 const MapFilters& filters, float scale, Plane to, float* scratch,
-                 const Finish& finish) const {
+void Direct::Run(Plane from, int64_t images, const MapPart& part, const MapFilters& filters,
+                 float scale, Plane to, float* scratch, const Finish& finish) const {
   MapFilters left = filters;
   const int64_t plane = out_shape_.height * out_shape_.width * out_.block;
   const auto run = [&](const DirectTiles& tiles, int64_t first_image, int64_t end_image,
@@ -126,9 +125,10 @@ void Direct::Run(Plane from, int64_t images, int64_t first_band, int64_t end_ban
     const auto from_row = [&](Plane all, int64_t width) {
       return Plane{all.image(first_image) + first_row * width * out_.block, all.image_stride};
     };
-    for (const Group& group : groups_) {
+    for (int64_t g = part.first_group; g < part.end_group; ++g) {
+      const Group& group = groups_[g];
       if (group.tap_lanes) {
-        const bool continues = first_row > first_band * DirectTiling::kBandRows;
+        const bool continues = first_row > part.first_band * DirectTiling::kBandRows;
         for (int64_t image = first_image; image < end_image; ++image) {
           group.tap_lanes->Run(from.image(image), first_row, end_row, continues,
                                filters.packed + group.filters, scale,
@@ -144,13 +144,13 @@ void Direct::Run(Plane from, int64_t images, int64_t first_band, int64_t end_ban
     }
   };
   int64_t image = 0;
-  if (first_band == 0 && end_band == num_bands() && tiling_.panel_images() > 0) {
+  if (part.first_band == 0 && part.end_band == num_bands() && tiling_.panel_images() > 0) {
     for (; image + tiling_.panel_images() <= images; image += tiling_.panel_images()) {
       run(tiling_.panel(), image, image + tiling_.panel_images(), 0, out_shape_.height);
     }
   }
   for (; image < images; ++image) {
-    for (int64_t band = first_band; band < end_band; ++band) {
+    for (int64_t band = part.first_band; band < part.end_band; ++band) {
       const int64_t first_row = band * DirectTiling::kBandRows;
       run(tiling_.band(band), image, image + 1, first_row,
           std::min(first_row + DirectTiling::kBandRows, out_shape_.height));

@@ -25,13 +25,13 @@ class Direct : public BandedMap {
 
   std::string Describe() const override { return "direct"; }
   int64_t num_bands() const override { return tiling_.num_bands(); }
+  int64_t num_groups() const override { return static_cast<int64_t>(groups_.size()); }
   int64_t filter_floats() const override { return filter_floats_; }
   int64_t scratch_floats(int64_t) const override { return scratch_floats_; }
   double products() const override;
   void PackFilters(const float* filters, float* packed) const override;
-  void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-           const MapFilters& filters, float scale, Plane to, float* scratch,
-           const Finish& finish) const override;
+  void Run(Plane from, int64_t images, const MapPart& part, const MapFilters& filters, float scale,
+           Plane to, float* scratch, const Finish& finish) const override;
 
  private:
   // Blocks of results that are computed together.

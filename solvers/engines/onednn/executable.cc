@@ -156,6 +156,8 @@ void OneDnnExecutable::SetParameters(const float* parameters) {
 }
 
 void OneDnnExecutable::Reserve(int64_t batch, int workers) {
+  if (batch == reserved_batch_ && workers <= static_cast<int>(workers_.size())) return;
+  reserved_batch_ = 0;
   OneOmpThread one_thread;
   const int64_t images = TileImages(batch);
   const int64_t tiles = (batch + images - 1) / images;
@@ -196,6 +198,7 @@ void OneDnnExecutable::Reserve(int64_t batch, int workers) {
   }
   tile_loss_.resize(tiles);
   tile_correct_.resize(tiles);
+  reserved_batch_ = batch;
 }
 
 Plane OneDnnExecutable::PlaneOf(ValueId value, const Tile& tile) const {

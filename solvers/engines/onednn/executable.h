@@ -20,8 +20,8 @@
 
 namespace csc::onednn {
 
-// Parts into which workers that compute one image together split a unit. Not the
-// number of workers, which must not matter to the result.
+// Parts into which workers that compute one image together split a convolution of
+// oneDNN's. Not the number of workers, which must not matter to the result.
 constexpr int kTogetherParts = 4;
 
 class OneDnnExecutable : public Executable {
@@ -82,9 +82,9 @@ class OneDnnExecutable : public Executable {
     bool moments = false;
   };
 
-  // How far workers have come with a unit that they share.
-  struct Progress {
-    std::atomic<int> claimed{0};
+  // How far workers have come with a unit that they share; a line of the caches.
+  struct alignas(64) Progress {
+    std::atomic<uint64_t> claimed{0};  // a bit for each part
     std::atomic<int> done{0};
   };
 
@@ -100,8 +100,10 @@ class OneDnnExecutable : public Executable {
   void RunTiles(const RunArguments& arguments, Executor* executor);
   void RunTogether(const RunArguments& arguments, Executor* executor);
   // One worker's way through a group of a shared image.
-  void Participate(const Group& group, Progress* progress, const Tile& tile);
-  int PartsOf(const Unit& unit, const TileSet& set) const;
+  void Participate(const Group& group, Progress* progress, const Tile& tile, int worker,
+                   int workers);
+  // Into which so many workers split a unit.
+  int PartsOf(const Unit& unit, const TileSet& set, int workers) const;
   Plane PlaneOf(ValueId value, const Tile& tile) const;
   Operand OperandOf(ValueId value, const Tile& tile) const;
   // To and fro: a stage begins with what the one before it left in the caches.
@@ -142,6 +144,7 @@ class OneDnnExecutable : public Executable {
   std::vector<Packed> packed_;  // by instruction
   std::vector<std::unique_ptr<TileSet>> tile_sets_;
   std::vector<Worker> workers_;
+  int64_t reserved_batch_ = 0;  // for which all workers have what they need
   Buffer batch_buffer_;
   std::vector<Statistic> statistics_;
   std::vector<int> statistic_stage_;  // by statistic: where it is written

@@ -85,16 +85,16 @@ void OneDnnExecutable::RunStage(size_t stage, Tile tile) {
   tile.worker->stopwatch.Lap(&Times::gradients);
 }
 
-int OneDnnExecutable::PartsOf(const Unit& unit, const TileSet& set) const {
+int OneDnnExecutable::PartsOf(const Unit& unit, const TileSet& set, int workers) const {
   const int head = unit.instructions[0];
   const Instruction& i = plan_.instructions[head];
   if (const BandedMap* map = banded_.map(head)) {
-    return static_cast<int>(std::min<int64_t>(set.max_parts(), map->num_bands()));
+    return static_cast<int>(std::min<int64_t>(workers, map->most_parts()));
   }
   if (!set.parts(head).empty()) return static_cast<int>(set.parts(head).size());
   if (!IsElementwise(i.op) && i.op != Opcode::kMaxPool && i.op != Opcode::kAveragePool) return 1;
   const Layout& layout = plan_.layouts[i.terms[0].value];
-  return static_cast<int>(std::min<int64_t>(set.max_parts(), layout.lanes() / layout.block));
+  return static_cast<int>(std::min<int64_t>(workers, layout.lanes() / layout.block));
 }
 
 void OneDnnExecutable::RunUnit(const Unit& unit, const Tile& tile, int part, int parts) {
@@ -170,10 +170,9 @@ void OneDnnExecutable::RunLinearUnit(const Unit& unit, const Tile& tile, int par
     tile.worker->stopwatch.Lap(&Times::elementwise);
   };
   if (const BandedMap* map = banded_.map(index)) {
-    const int64_t bands = map->num_bands();
-    map->Run(PlaneOf(i.terms[0].value, tile), tile.images, bands * part / parts,
-             bands * (part + 1) / parts, banded_.filters(index), packed_[index].coefficients[0],
-             PlaneOf(i.result, tile), tile.worker->scratchpad.data(), finish);
+    map->Run(PlaneOf(i.terms[0].value, tile), tile.images, map->PartOf(part, parts),
+             banded_.filters(index), packed_[index].coefficients[0], PlaneOf(i.result, tile),
+             tile.worker->scratchpad.data(), finish);
   } else {
     RunConvolution(index, tile, part);
     const ConvolutionShape& computed = tile.set->parts(index)[part].shape;

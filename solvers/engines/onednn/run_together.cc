@@ -7,6 +7,7 @@
 // and yielding spend it. A worker that never comes is not missed: the others claim
 // its parts.
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -17,6 +18,7 @@ namespace csc::onednn {
 
 namespace {
 
+constexpr int kMostParts = 64;                  // of a unit
 constexpr int kSpins = 2000;                    // some 100 microseconds, the length of a unit
 constexpr std::chrono::microseconds kSleep{1};  // the system makes it some 50
 
@@ -30,13 +32,14 @@ void Pause(int spins) {
 }  // namespace
 
 void OneDnnExecutable::RunTogether(const RunArguments& arguments, Executor* executor) {
+  const int workers = std::min(executor->num_workers(), kMostParts);
   for (int64_t image = 0; image < arguments.batch; ++image) {
     for (Progress& progress : progress_) {
       progress.claimed.store(0);
       progress.done.store(0);
     }
     failed_.store(false);
-    executor->ParallelFor(executor->num_workers(), [&](int64_t, int worker) {
+    executor->ParallelFor(workers, [&](int64_t, int worker) {
       Tile tile{};
       tile.index = image;
       tile.first_image = image;
@@ -49,7 +52,7 @@ void OneDnnExecutable::RunTogether(const RunArguments& arguments, Executor* exec
         OneOmpThread one_thread;
         Progress* progress = progress_.data();
         for (const Group& group : plan_.stages[0].groups) {
-          Participate(group, progress, tile);
+          Participate(group, progress, tile, worker, workers);
           progress += group.units.size() + 2;
         }
       } catch (const dnnl::error& error) {
@@ -63,14 +66,19 @@ void OneDnnExecutable::RunTogether(const RunArguments& arguments, Executor* exec
   }
 }
 
-void OneDnnExecutable::Participate(const Group& group, Progress* progress, const Tile& tile) {
+void OneDnnExecutable::Participate(const Group& group, Progress* progress, const Tile& tile,
+                                   int worker, int workers) {
   // Step 0 loads, the last one stores, units lie between.
   const int steps = static_cast<int>(group.units.size()) + 2;
   for (int step = 0; step < steps; ++step, ++progress) {
     const bool is_unit = step > 0 && step + 1 < steps;
-    const int parts = is_unit ? PartsOf(group.units[step - 1], *tile.set) : 1;
+    const int parts = is_unit ? PartsOf(group.units[step - 1], *tile.set, workers) : 1;
     tile.worker->stopwatch.Restart();
-    for (int part; (part = progress->claimed.fetch_add(1)) < parts;) {
+    // Its own part first, whose values and filters its caches may hold.
+    for (int k = 0; k < parts; ++k) {
+      const int part = (worker * parts / workers + k) % parts;
+      const uint64_t bit = uint64_t{1} << part;
+      if (progress->claimed.fetch_or(bit) & bit) continue;
       if (is_unit) {
         RunUnit(group.units[step - 1], tile, part, parts);
       } else if (step == 0) {

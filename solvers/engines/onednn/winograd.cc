@@ -21,6 +21,17 @@ constexpr int kMostLanes = 16;  // of a block
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// Blocks of results that are computed together. A map of two blocks of a small image
+// leaves one to each of two workers, who read half of the filters each.
+int ColumnsFor(const ConvolutionShape& s) {
+  constexpr int kMostColumns = 2;
+  constexpr int64_t kFewPixels = 64;
+  const bool analysis = s.kind == ConvolutionKind::kAnalysis;
+  const bool few = analysis && s.code.height * s.code.width <= kFewPixels &&
+                   s.code_layout.lanes() == kMostColumns * s.code_layout.block;
+  return few ? 1 : kMostColumns;
+}
+
 }  // namespace
 
 bool Winograd::Supports(const ConvolutionShape& s) {
@@ -29,14 +40,15 @@ bool Winograd::Supports(const ConvolutionShape& s) {
          g.strides == std::array<int64_t, 2>{1, 1} && VectorsHold(s.code_layout.block);
 }
 
-Winograd::Winograd(const ConvolutionShape& s) : BandedMap(s) { MakeTiles(); }
+Winograd::Winograd(const ConvolutionShape& s) : BandedMap(s), columns_(ColumnsFor(s)) {
+  MakeTiles();
+}
 
 void Winograd::MakeTiles() {
   const auto [dh, dw] = std::pair(dilations_[0], dilations_[1]);
   const int64_t height = out_shape_.height, width = out_shape_.width;
-  for (int64_t band_row = 0; band_row < height; band_row += kWinogradResults * dh) {
-    first_tile_.push_back(static_cast<int64_t>(tiles_.size()));
-    for (int64_t row = band_row; row < std::min(band_row + dh, height); ++row) {
+  for (int64_t first_row = 0; first_row < height; first_row += kWinogradResults * dh) {
+    for (int64_t row = first_row; row < std::min(first_row + dh, height); ++row, ++num_bands_) {
       for (int64_t phase = 0; phase < std::min(dw, width); ++phase) {
         for (int64_t column = phase; column < width; column += kWinogradResults * dw) {
           tiles_.push_back({0, static_cast<int32_t>(row), static_cast<int32_t>(column)});
@@ -45,7 +57,7 @@ void Winograd::MakeTiles() {
     }
   }
   const int64_t tiles = static_cast<int64_t>(tiles_.size());
-  first_tile_.push_back(tiles);
+  band_tiles_ = tiles / num_bands_;
   panel_images_ = std::max<int64_t>(1, kPanelTiles / tiles);
   for (int64_t image = 1; image < panel_images_; ++image) {
     for (int64_t t = 0; t < tiles; ++t) {
@@ -54,31 +66,31 @@ void Winograd::MakeTiles() {
   }
 }
 
-int64_t Winograd::num_bands() const { return static_cast<int64_t>(first_tile_.size()) - 1; }
+int64_t Winograd::num_groups() const { return CeilDiv(out_.lanes(), columns_ * out_.block); }
 
 std::string Winograd::Describe() const {
   return fmt::format("winograd 4x4 ({:.0f} % of the products)", 100 * RelativeCost());
 }
 
 double Winograd::products() const {
-  return static_cast<double>(first_tile_.back() * kWinogradPoints * inner_ * out_.lanes());
+  return static_cast<double>(ImageTiles() * kWinogradPoints * inner_ * out_.lanes());
 }
 
 double Winograd::RelativeCost() const {
   const double taps = TapsInside();
-  return taps == 0 ? 1e9 : first_tile_.back() * kWinogradPoints / taps;
+  return taps == 0 ? 1e9 : ImageTiles() * kWinogradPoints / taps;
 }
 
 int64_t Winograd::filter_floats() const { return kWinogradPoints * inner_ * out_.lanes(); }
 
 int64_t Winograd::PanelFloats(int64_t images, int64_t lanes, int64_t more_lanes) const {
-  const int64_t tiles = std::min(kPanelTiles, images * first_tile_.back());
+  const int64_t tiles = std::min(kPanelTiles, images * ImageTiles());
   return kWinogradPoints *
          (WinogradPointStride(tiles, lanes) + WinogradPointStride(tiles, more_lanes));
 }
 
 int64_t Winograd::scratch_floats(int64_t images) const {
-  return PanelFloats(images, in_.lanes(), kColumns * out_.block);
+  return PanelFloats(images, in_.lanes(), columns_ * out_.block);
 }
 
 int64_t Winograd::gradient_scratch_floats(int64_t images) const {
@@ -86,14 +98,14 @@ int64_t Winograd::gradient_scratch_floats(int64_t images) const {
 }
 
 int64_t Winograd::PackedStride(int64_t lane) const {
-  const int64_t group = lane / out_.block / kColumns;
+  const int64_t group = lane / out_.block / columns_;
   const int64_t blocks = out_.lanes() / out_.block;
-  const int64_t columns = std::min<int64_t>(kColumns, blocks - group * kColumns);
+  const int64_t columns = std::min<int64_t>(columns_, blocks - group * columns_);
   return inner_ * columns * out_.block;
 }
 
 int64_t Winograd::PackedOffset(int64_t channel, int64_t lane) const {
-  const int64_t group_lanes = kColumns * out_.block;
+  const int64_t group_lanes = columns_ * out_.block;
   const int64_t first_lane = lane / group_lanes * group_lanes;
   return kWinogradPoints * inner_ * first_lane + PackedStride(lane) / inner_ * channel + lane -
          first_lane;
@@ -132,23 +144,45 @@ void Winograd::PackFilters(const float* filters, float* packed) const {
   });
 }
 
-void Winograd::RunPanel(const WinogradPanel& panel, const WinogradPlane& from,
+void Winograd::RunPanel(const WinogradPanel& panel, const MapPart& part, const WinogradPlane& from,
                         const float* packed_filters, float scale, const WinogradPlane& to,
                         float* scratch) const {
   const int64_t blocks = out_.lanes() / out_.block;
   float* products = scratch + kWinogradPoints * WinogradPointStride(panel.num_tiles, in_.lanes());
   TransformInputs(panel, from, in_.lanes() / in_.block, scratch);
-  for (int64_t first = 0; first < blocks; first += kColumns) {
-    const int columns = static_cast<int>(std::min<int64_t>(kColumns, blocks - first));
+  for (int64_t group = part.first_group; group < part.end_group; ++group) {
+    const int64_t first = group * columns_;
+    const int columns = static_cast<int>(std::min<int64_t>(columns_, blocks - first));
     MultiplyTiles(panel, scratch, channels_, packed_filters + PackedOffset(0, first * out_.block),
                   columns, products);
     TransformProducts(panel, products, first, columns, scale, to);
   }
 }
 
-void Winograd::Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-                   const MapFilters& filters, float scale, Plane to, float* scratch,
-                   const Finish& finish) const {
+template <typename Body>
+void Winograd::ForEachRowRange(int64_t first_band, int64_t end_band, const Body& body) const {
+  const int64_t height = out_shape_.height, d = dilations_[0];
+  int64_t first = 0, end = 0;  // rows that follow each other, not passed on yet
+  const auto add = [&](int64_t first_row, int64_t end_row) {
+    if (first_row != end) {
+      if (end > first) body(first, end);
+      first = first_row;
+    }
+    end = end_row;
+  };
+  int64_t next;
+  for (int64_t band = first_band; band < end_band; band = next) {
+    next = std::min(end_band, (band / d + 1) * d);  // those of the same 4 * d rows
+    const int64_t row = band / d * d * kWinogradResults + band % d;
+    for (int64_t i = 0; i < kWinogradResults && row + i * d < height; ++i) {
+      add(row + i * d, std::min(row + i * d + next - band, height));
+    }
+  }
+  if (end > first) body(first, end);
+}
+
+void Winograd::Run(Plane from, int64_t images, const MapPart& part, const MapFilters& filters,
+                   float scale, Plane to, float* scratch, const Finish& finish) const {
   WinogradPlane in{from, in_shape_.height, in_shape_.width, -pads_[0], -pads_[1]};
   WinogradPlane out{to, out_shape_.height, out_shape_.width};
   WinogradPanel panel;
@@ -157,32 +191,43 @@ void Winograd::Run(Plane from, int64_t images, int64_t first_band, int64_t end_b
   const auto run = [&](int64_t image, int64_t first, int64_t end) {
     in.plane.data = from.image(image);
     out.plane.data = to.image(image);
-    // Panels of even size.
     const int64_t panels = CeilDiv(end - first, kPanelTiles);
     for (int64_t p = 0; p < panels; ++p) {
       const int64_t begin = first + (end - first) * p / panels;
       panel.tiles = tiles_.data() + begin;
       panel.num_tiles = first + (end - first) * (p + 1) / panels - begin;
-      RunPanel(panel, in, filters.packed, scale, out, scratch);
+      RunPanel(panel, part, in, filters.packed, scale, out, scratch);
     }
   };
-  if (first_band == 0 && end_band == num_bands() && panel_images_ > 1) {
+  const int64_t group_lanes = columns_ * out_.block;
+  ElementRange done;
+  done.first_lane = part.first_group * group_lanes;
+  done.end_lane = std::min(part.end_group * group_lanes, out_.lanes());
+  if (part.first_band == 0 && part.end_band == num_bands() && panel_images_ > 1) {
+    done.end_pixel = out_shape_.height * out_shape_.width;
     for (int64_t image = 0; image < images; image += panel_images_) {
-      const int64_t end = std::min(image + panel_images_, images);
-      run(image, 0, (end - image) * first_tile_.back());
-      finish({image, end, 0, out_.lanes(), 0, out_shape_.height * out_shape_.width});
+      done.first_image = image;
+      done.end_image = std::min(image + panel_images_, images);
+      run(image, 0, (done.end_image - image) * ImageTiles());
+      finish(done);
     }
     return;
   }
   for (int64_t image = 0; image < images; ++image) {
-    int64_t next;
-    for (int64_t band = first_band; band < end_band; band = next) {
-      next = band + 1;
-      while (next < end_band && first_tile_[next + 1] - first_tile_[band] <= kPanelTiles) ++next;
-      run(image, first_tile_[band], first_tile_[next]);
-      const int64_t rows = kWinogradResults * dilations_[0];
-      finish({image, image + 1, 0, out_.lanes(), band * rows * out_shape_.width,
-              std::min(next * rows, out_shape_.height) * out_shape_.width});
+    done.first_image = image;
+    done.end_image = image + 1;
+    // Panels of even size.
+    const int64_t bands = part.end_band - part.first_band;
+    const int64_t panels = CeilDiv(bands, std::max<int64_t>(1, kPanelTiles / band_tiles_));
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t first = part.first_band + bands * p / panels;
+      const int64_t end = part.first_band + bands * (p + 1) / panels;
+      run(image, first * band_tiles_, end * band_tiles_);
+      ForEachRowRange(first, end, [&](int64_t first_row, int64_t end_row) {
+        done.first_pixel = first_row * out_shape_.width;
+        done.end_pixel = end_row * out_shape_.width;
+        finish(done);
+      });
     }
   }
 }
@@ -196,7 +241,7 @@ void Winograd::Accumulate(Plane image, Plane code, int64_t images, float scale, 
   panel.block = out_.block;
   const int64_t blocks = out_.lanes() / out_.block;
   for (int64_t first_image = 0; first_image < images; first_image += panel_images_) {
-    const int64_t tiles = std::min(panel_images_, images - first_image) * first_tile_.back();
+    const int64_t tiles = std::min(panel_images_, images - first_image) * ImageTiles();
     in.plane.data = image.image(first_image);
     out.plane.data = code.image(first_image);
     const int64_t panels = CeilDiv(tiles, kPanelTiles);
@@ -208,8 +253,8 @@ void Winograd::Accumulate(Plane image, Plane code, int64_t images, float scale, 
           scratch + kWinogradPoints * WinogradPointStride(panel.num_tiles, in_.lanes());
       TransformInputs(panel, in, in_.lanes() / in_.block, scratch);
       TransformGradients(panel, out, blocks, scale, gradients);
-      for (int64_t first = 0; first < blocks; first += kColumns) {
-        const int columns = static_cast<int>(std::min<int64_t>(kColumns, blocks - first));
+      for (int64_t first = 0; first < blocks; first += columns_) {
+        const int columns = static_cast<int>(std::min<int64_t>(columns_, blocks - first));
         AccumulateTiles(panel, scratch, channels_, gradients, first, columns, blocks,
                         transformed + PackedOffset(0, first * out_.block));
       }

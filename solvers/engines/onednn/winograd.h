@@ -28,14 +28,14 @@ class Winograd : public BandedMap {
 
   double products() const override;
   std::string Describe() const override;
-  // A band has 4 * dilation rows.
-  int64_t num_bands() const override;
+  // A band has four rows that lie a dilation apart.
+  int64_t num_bands() const override { return num_bands_; }
+  int64_t num_groups() const override;
   int64_t filter_floats() const override;
   int64_t scratch_floats(int64_t images) const override;
   void PackFilters(const float* filters, float* packed) const override;
-  void Run(Plane from, int64_t images, int64_t first_band, int64_t end_band,
-           const MapFilters& filters, float scale, Plane to, float* scratch,
-           const Finish& finish) const override;
+  void Run(Plane from, int64_t images, const MapPart& part, const MapFilters& filters, float scale,
+           Plane to, float* scratch, const Finish& finish) const override;
 
   // --- filter gradients ---
 
@@ -50,8 +50,6 @@ class Winograd : public BandedMap {
   void AddGradient(const float* transformed, float* gradient) const;
 
  private:
-  static constexpr int kColumns = 2;  // blocks of results that are computed together
-
   void MakeTiles();
   // Floats of a panel's transforms of two values.
   int64_t PanelFloats(int64_t images, int64_t lanes, int64_t more_lanes) const;
@@ -59,16 +57,25 @@ class Winograd : public BandedMap {
   // the number of each lane's filter, -1 for padding.
   template <typename Body>
   void ForEachFilterBlock(const Body& body) const;
-  void RunPanel(const WinogradPanel& panel, const WinogradPlane& from, const float* packed_filters,
-                float scale, const WinogradPlane& to, float* scratch) const;
+  // The groups of blocks of a part, of some tiles.
+  void RunPanel(const WinogradPanel& panel, const MapPart& part, const WinogradPlane& from,
+                const float* packed_filters, float scale, const WinogradPlane& to,
+                float* scratch) const;
+  // Calls body(first row, end row) for the rows of some bands.
+  template <typename Body>
+  void ForEachRowRange(int64_t first_band, int64_t end_band, const Body& body) const;
   // Where a filter's entry at point 0 lies in packed filters, and how far on the
   // next point's is.
   int64_t PackedOffset(int64_t channel, int64_t lane) const;
   int64_t PackedStride(int64_t lane) const;
 
+  // Tiles of an image; those of a band follow each other.
+  int64_t ImageTiles() const { return num_bands_ * band_tiles_; }
+
+  const int columns_;  // blocks of results that are computed together
   // All tiles of an image, band by band; of as many images as make a panel.
   std::vector<WinogradTile> tiles_;
-  std::vector<int64_t> first_tile_;  // by band, and the end
+  int64_t num_bands_ = 0, band_tiles_ = 0;
   int64_t panel_images_ = 1;
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "solvers/engines/registry.h"
+#include "solvers/executor.h"
 #include "solvers/program/program.h"
 #include "tests/solvers/compare.h"
 #include "tests/solvers/random.h"
@@ -119,6 +120,49 @@ TEST(BandedMap, GivesAnImageTheSameBitsInAnyBatch) {
     }
   });
   EXPECT_GE(compared, seeds / 4);
+}
+
+// Workers that share an image take rows of it, or blocks of its channels where there are
+// many channels and few pixels.
+TEST(BandedMap, GivesASharedImageTheSameBits) {
+  std::vector<std::unique_ptr<Executor>> pools;
+  for (int threads : {2, 3, 5}) pools.push_back(MakeThreadPool(threads));
+  ForEachSeed(kShapes / 4, [&](Random* random) {
+    Program program;
+    Geometry g;
+    g.kernel = {3, 3};
+    for (int axis : {0, 1}) g.dilations[axis] = random->Int(1, 4);
+    g.pads = {g.dilations[0], g.dilations[1], g.dilations[0], g.dilations[1]};
+    const Shape in = {random->Int(1, 150), random->Int(1, 18), random->Int(1, 18)};
+    const ValueId x = program.AddInput(in);
+    const int filters = program.AddParameter("F", {random->Pick({16, 32, 48}), in.channels, 3, 3});
+    const ValueId code = program.Analysis(x, filters, g, {0.37});
+    program.MarkOutput(program.Pointwise({{code, {}}}, Shrink::kNonnegative));
+    program.MarkOutput(program.Synthesis(code, filters, g, in.height, in.width));
+    Work work;
+    work.batch = random->Int(4, 9);  // image by image, each worker its own
+    const int64_t floats = in.size();
+    work.inputs.push_back(random->Reals(work.batch * floats, -1, 1));
+    work.parameters = random->Reals(program.parameter_size(), -1, 1);
+    const Arithmetic arithmetic =
+        random->Int(0, 1) == 0 ? Arithmetic::kFloat32 : Arithmetic::kDirect;
+    const auto executable = FindEngine("onednn").Prepare(program, {arithmetic});
+    ASSERT_EQ(executable->Describe().find("jit"), std::string::npos);
+    executable->SetParameters(work.parameters.data());
+    const Results all = RunPrepared(executable.get(), program, work);
+    work.batch = 1;
+    work.inputs[0].resize(floats);
+    for (const auto& pool : pools) {
+      const Results one = RunPrepared(executable.get(), program, work, pool.get());
+      for (int k : {0, 1}) {
+        const auto& many = all.outputs[k];
+        EXPECT_EQ(one.outputs[k],
+                  std::vector<float>(many.begin(), many.begin() + one.outputs[k].size()))
+            << pool->num_workers() << " threads\n"
+            << program.ToString();
+      }
+    }
+  });
 }
 
 }  // namespace
