@@ -43,13 +43,15 @@ Json ToJson(const Report& report, const Result& r) {
     json["not_measured"] = r.declined;
     return json;
   }
-  json.update(
-      Json{{"ms_per_image", r.ImageMs()},
-           {"best_ms_per_image", r.BestImageMs()},
-           {"gflops_per_second", 1e-9 * r.Rate()},
-           {"share_of_peak", r.Rate() / report.peak},
-           {"share_of_peak_then", r.timing.beside > 0 ? Json(r.Rate() / r.timing.beside) : Json()},
-           {"runs", r.timing.runs}});
+  json.update(Json{
+      {"ms_per_image", r.ImageMs()},
+      {"best_ms_per_image", r.BestImageMs()},
+      {"gflops_per_second", 1e-9 * r.Rate()},
+      {"share_of_peak", r.Rate() / report.peak},
+      {"share_of_peak_then", r.timing.beside > 0 ? Json(r.Rate() / r.timing.beside) : Json()},
+      {"queued_share",
+       r.timing.queued ? Json(*r.timing.queued / static_cast<double>(report.threads)) : Json()},
+      {"runs", r.timing.runs}});
   if (r.workspace.total > 0) json["workspace_bytes"] = ToJson(r.workspace);
   if (r.times) json["worker_seconds_per_image"] = ToJson(*r.times);
   const Result* rival = r.runner.rival ? nullptr : BestRival(report.results, r);

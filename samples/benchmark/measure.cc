@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cmath>
 #include <exception>
+#include <filesystem>
+#include <fstream>
 #include <vector>
 
 namespace csc {
@@ -36,6 +38,20 @@ class Collector : public benchmark::BenchmarkReporter {
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values.at(values.size() / 2);
+}
+
+// How long all threads of this process have waited for a core, so far.
+std::optional<double> QueuedSeconds() {
+  std::error_code absent;
+  double nanoseconds = 0;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", absent)) {
+    double running = 0;
+    double waiting = 0;
+    std::ifstream file(thread.path() / "schedstat");
+    if (!(file >> running >> waiting)) return std::nullopt;
+    nanoseconds += waiting;
+  }
+  return absent ? std::nullopt : std::optional<double>(1e-9 * nanoseconds);
 }
 
 // The seconds of each of `repetitions` times `iterations` calls.
@@ -76,16 +92,30 @@ Timing Measure(double seconds, const std::function<void()>& work,
 
   const int slices = beside ? std::min(kMostSlices, repetitions) : 1;
   std::vector<double> times, yardsticks;
+  double queued = 0;
+  double elapsed = 0;
+  bool tells = true;
   for (int slice = 0; slice < slices; ++slice) {
     if (beside) yardsticks.push_back(beside());
     const int begin = repetitions * slice / slices;
     const int end = repetitions * (slice + 1) / slices;
+    const std::optional<double> before = QueuedSeconds();
+    const auto slice_start = Clock::now();
     const std::vector<double> some = Time(end - begin, iterations, work);
+    elapsed += std::chrono::duration<double>(Clock::now() - slice_start).count();
+    const std::optional<double> after = QueuedSeconds();
+    tells = tells && before && after;
+    if (tells) queued += *after - *before;
     times.insert(times.end(), some.begin(), some.end());
   }
   if (beside) yardsticks.push_back(beside());
-  return {Median(times), *std::min_element(times.begin(), times.end()),
-          static_cast<int>(times.size()), beside ? Median(yardsticks) : 0};
+  Timing timing;
+  timing.median_seconds = Median(times);
+  timing.best_seconds = *std::min_element(times.begin(), times.end());
+  timing.runs = static_cast<int>(times.size());
+  if (beside) timing.beside = Median(yardsticks);
+  if (tells) timing.queued = queued / elapsed;
+  return timing;
 }
 
 }  // namespace csc

@@ -4,6 +4,7 @@
 #define CSC_SAMPLES_BENCHMARK_MEASURE_H_
 
 #include <functional>
+#include <optional>
 
 namespace csc {
 
@@ -12,6 +13,9 @@ struct Timing {
   double best_seconds = 0;
   int runs = 0;
   double beside = 0;  // median of what `beside` returned; 0 without it
+  // Seconds a second that threads of this process were ready to run while others had
+  // the cores. Empty where the system does not tell (Linux's schedstat).
+  std::optional<double> queued;
 };
 
 // Calls `work` once unmeasured, then at least three times and about as often as

@@ -22,10 +22,13 @@ std::string Row(const Report& report, const Result& r) {
                        r.batch, r.declined);
   }
   std::string row = fmt::format(
-      "{:<30}{:<36}{:>6}{:>11.3f}{:>11.3f}{:>10.1f}{:>8.1f}%{:>9}{:>6}", RunnerText(r.runner),
+      "{:<30}{:<36}{:>6}{:>11.3f}{:>11.3f}{:>10.1f}{:>8.1f}%{:>9}{:>8}{:>6}", RunnerText(r.runner),
       r.runner.form, r.batch, r.ImageMs(), r.BestImageMs(), 1e-9 * r.Rate(),
       100 * r.Rate() / report.peak,
       r.timing.beside > 0 ? fmt::format("{:.1f}%", 100 * r.Rate() / r.timing.beside) : "",
+      r.timing.queued
+          ? fmt::format("{:.1f}%", 100 * *r.timing.queued / static_cast<double>(report.threads))
+          : "",
       r.timing.runs);
   const Result* rival = r.runner.rival ? nullptr : BestRival(report.results, r);
   row += rival == nullptr ? fmt::format("{:>8}", "")
@@ -51,10 +54,10 @@ bool Shown(const Report& report, const Result& r) {
 std::string WorkTable(const Report& report, const Result& first) {
   std::string text = fmt::format("{}, {}, {} x {}: {:.3f} GFLOP an image\n", first.network,
                                  Name(first.phase), first.side, first.side, 1e-9 * first.flops);
-  text +=
-      fmt::format("{:<30}{:<36}{:>6}{:>11}{:>11}{:>10}{:>9}{:>9}{:>6}{:>8}{:>10}{:>9}{:>9}{:>9}\n",
-                  "program, arithmetic", "form", "batch", "ms/image", "best", "GFLOP/s", "of peak",
-                  "then", "runs", "rival", "MB used", "fixed", "/thread", "/image");
+  text += fmt::format(
+      "{:<30}{:<36}{:>6}{:>11}{:>11}{:>10}{:>9}{:>9}{:>8}{:>6}{:>8}{:>10}{:>9}{:>9}{:>9}\n",
+      "program, arithmetic", "form", "batch", "ms/image", "best", "GFLOP/s", "of peak", "then",
+      "queued", "runs", "rival", "MB used", "fixed", "/thread", "/image");
   for (const Result& r : report.results) {
     if (r.SameWork(first) && Shown(report, r)) text += Row(report, r);
   }
@@ -87,7 +90,7 @@ constexpr char kLegend[] =
     "\nms/image, best: median and minimum over the runs of a call's time, by its batch. GFLOP/s: "
     "of "
     "the direct form, whatever is computed. of peak, then: of the best rate measured, of that in "
-    "those seconds.\n"
+    "those seconds. queued: of the threads' time, while other programs had the cores.\n"
     "rival: how many times as long the best other program takes. MB used, fixed: memory for this "
     "batch, before any; /thread, /image: what each further one adds.\n";
 

@@ -1,9 +1,13 @@
 #include "samples/benchmark/measure.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
+#include <atomic>
+#include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 namespace csc {
 namespace {
@@ -33,6 +37,30 @@ TEST(Measure, LooksAtTheYardstickBeforeBetweenAndAfter) {
   EXPECT_EQ(order, "wbwbwbwb");
   EXPECT_EQ(timing.beside, 3);  // of 1, 2, 3, 4
   EXPECT_EQ(Measure(1e-9, [] {}).beside, 0);
+}
+
+TEST(Measure, TellsHowLongThreadsWaitedForACore) {
+  if (!std::filesystem::exists("/proc/self/schedstat")) GTEST_SKIP() << "the system does not tell";
+  cpu_set_t all, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(all), &all), 0);
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  std::atomic<bool> done{false};
+  std::thread other([&] {  // on the same core: one of the two waits at any time
+    while (!done.load()) {
+    }
+  });
+  volatile double sink = 0;
+  const Timing timing = Measure(0.2, [&] {
+    for (int i = 0; i < 300000; ++i) sink = sink + i;
+  });
+  done.store(true);
+  other.join();
+  sched_setaffinity(0, sizeof(all), &all);
+  ASSERT_TRUE(timing.queued);
+  EXPECT_GT(*timing.queued, 0.5);
+  EXPECT_LT(*timing.queued, 2.1);
 }
 
 TEST(Measure, ThrowsOnWhatTheWorkThrows) {
