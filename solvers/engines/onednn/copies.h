@@ -12,12 +12,13 @@
 
 namespace csc::onednn {
 
-// NCHW to blocked; lanes without a channel become zero.
+// NCHW to the blocks of lanes [first_lane, end_lane); lanes without a channel become zero.
 void LoadImages(const float* nchw, const Shape& shape, const Layout& layout, int64_t images,
-                Plane to);
+                int64_t first_lane, int64_t end_lane, Plane to);
 
-// Blocked to NCHW.
-void StoreImages(Plane from, const Shape& shape, const Layout& layout, int64_t images, float* nchw);
+// The channels of these blocks to NCHW.
+void StoreImages(Plane from, const Shape& shape, const Layout& layout, int64_t images,
+                 int64_t first_lane, int64_t end_lane, float* nchw);
 
 // Channels [from_first, from_first + count) of `from` to channels
 // [to_first, ...) of `to`; both have height x width. Other lanes of `to` stay.

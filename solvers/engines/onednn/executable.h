@@ -109,9 +109,9 @@ class OneDnnExecutable : public Executable {
   // To and fro: a stage begins with what the one before it left in the caches.
   static bool IsReversed(size_t stage) { return stage % 2 == 1; }
   void RunStage(size_t stage, Tile tile);
-  void Load(const Group& group, const Tile& tile);
-  void Store(const Group& group, const Tile& tile);
-  // Part `part` of `parts` of a unit: some of its lanes or rows.
+  // Part `part` of `parts`: of a unit some of its lanes or rows.
+  void Load(const Group& group, const Tile& tile, int part, int parts);
+  void Store(const Group& group, const Tile& tile, int part, int parts);
   void RunUnit(const Unit& unit, const Tile& tile, int part, int parts);
   void DispatchUnit(const Unit& unit, const Tile& tile, int part, int parts);
   // An analysis or synthesis and what finishes it.

@@ -31,24 +31,30 @@ double Times::*KindOf(Opcode op) {
 
 }  // namespace
 
-void OneDnnExecutable::Load(const Group& group, const Tile& tile) {
+void OneDnnExecutable::Load(const Group& group, const Tile& tile, int part, int parts) {
   for (ValueId value : group.loads) {
     const auto& inputs = program_.inputs();
     const size_t k = std::find(inputs.begin(), inputs.end(), value) - inputs.begin();
     const Shape& shape = plan_.shapes[value];
-    LoadImages(tile.arguments->inputs[k] + tile.first_image * shape.size(), shape,
-               plan_.layouts[value], tile.images, PlaneOf(value, tile));
+    const Layout& layout = plan_.layouts[value];
+    LoadImages(tile.arguments->inputs[k] + tile.first_image * shape.size(), shape, layout,
+               tile.images, FirstLaneOfSplit(layout.lanes(), layout.block, part, parts),
+               FirstLaneOfSplit(layout.lanes(), layout.block, part + 1, parts),
+               PlaneOf(value, tile));
   }
   tile.worker->stopwatch.Lap(&Times::layout);
 }
 
-void OneDnnExecutable::Store(const Group& group, const Tile& tile) {
+void OneDnnExecutable::Store(const Group& group, const Tile& tile, int part, int parts) {
   for (ValueId value : group.stores) {
     for (size_t k = 0; k < program_.outputs().size(); ++k) {
       float* output = tile.arguments->outputs[k];
       if (program_.outputs()[k] != value || output == nullptr) continue;
       const Shape& shape = plan_.shapes[value];
-      StoreImages(PlaneOf(value, tile), shape, plan_.layouts[value], tile.images,
+      const Layout& layout = plan_.layouts[value];
+      StoreImages(PlaneOf(value, tile), shape, layout, tile.images,
+                  FirstLaneOfSplit(layout.lanes(), layout.block, part, parts),
+                  FirstLaneOfSplit(layout.lanes(), layout.block, part + 1, parts),
                   output + tile.first_image * shape.size());
     }
   }
@@ -72,9 +78,9 @@ void OneDnnExecutable::RunStage(size_t stage, Tile tile) {
         tile.first_image = first_image + n;
         tile.images = std::min(tile.group_images, tile.tile_images - n);
         tile.set = FindTileSet(tile.images, 1);
-        Load(group, tile);
+        Load(group, tile, 0, 1);
         for (const Unit& unit : group.units) RunUnit(unit, tile, 0, 1);
-        Store(group, tile);
+        Store(group, tile, 0, 1);
       }
     }
   } catch (const dnnl::error& error) {

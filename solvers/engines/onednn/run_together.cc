@@ -71,20 +71,23 @@ void OneDnnExecutable::Participate(const Group& group, Progress* progress, const
   // Step 0 loads, the last one stores, units lie between.
   const int steps = static_cast<int>(group.units.size()) + 2;
   for (int step = 0; step < steps; ++step, ++progress) {
-    const bool is_unit = step > 0 && step + 1 < steps;
-    const int parts = is_unit ? PartsOf(group.units[step - 1], *tile.set, workers) : 1;
+    const bool loads = step == 0;
+    const bool stores = step + 1 == steps;
+    const int parts = loads    ? (group.loads.empty() ? 0 : workers)
+                      : stores ? (group.stores.empty() ? 0 : workers)
+                               : PartsOf(group.units[step - 1], *tile.set, workers);
     tile.worker->stopwatch.Restart();
     // Its own part first, whose values and filters its caches may hold.
     for (int k = 0; k < parts; ++k) {
       const int part = (worker * parts / workers + k) % parts;
       const uint64_t bit = uint64_t{1} << part;
       if (progress->claimed.fetch_or(bit) & bit) continue;
-      if (is_unit) {
-        RunUnit(group.units[step - 1], tile, part, parts);
-      } else if (step == 0) {
-        Load(group, tile);
+      if (loads) {
+        Load(group, tile, part, parts);
+      } else if (stores) {
+        Store(group, tile, part, parts);
       } else {
-        Store(group, tile);
+        RunUnit(group.units[step - 1], tile, part, parts);
       }
       progress->done.fetch_add(1);
     }
