@@ -88,9 +88,8 @@ std::string TimesTable(const Report& report, const Result& first) {
 // The columns in two lines; README.md says more.
 constexpr char kLegend[] =
     "\nms/image, best: median and minimum over the runs of a call's time, by its batch. GFLOP/s: "
-    "of "
-    "the direct form, whatever is computed. of peak, then: of the best rate measured, of that in "
-    "those seconds. queued: of the threads' time, while other programs had the cores.\n"
+    "of the direct form, whatever is computed. of peak, then: of the best rate measured, of that "
+    "in those seconds. queued: of the threads' time, while other programs had the cores.\n"
     "rival: how many times as long the best other program takes. MB used, fixed: memory for this "
     "batch, before any; /thread, /image: what each further one adds.\n";
 

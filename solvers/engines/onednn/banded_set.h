@@ -21,7 +21,7 @@ namespace csc::onednn {
 
 // Version of the rules that choose between algorithms. Another version may give
 // other bits.
-constexpr int kAlgorithmVersion = 2;
+constexpr int kAlgorithmVersion = 3;
 
 class BandedSet {
  public:

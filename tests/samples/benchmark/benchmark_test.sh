@@ -36,7 +36,7 @@ lines = open("table").read().splitlines()
 columns = re.split(r" {2,}", next(line for line in lines if line.startswith("program, arithmetic")))
 legend = [line for line in lines if line.startswith(("ms/image, best: ", "rival: "))]
 assert len(legend) == 2, legend
-assert len(columns) == 14 and all(column in " ".join(legend) for column in columns[3:]), (columns, legend)
+assert len(columns) == 15 and all(column in " ".join(legend) for column in columns[3:]), (columns, legend)
 PY
 
 # --- the reference by name; what an engine declines is said ---
