@@ -41,6 +41,15 @@ struct CommandLine {
   int threads = 0;
 };
 
+std::vector<std::string> LabelsOf(const std::string& model) {
+  const onnx::ModelProto parsed = ParseOnnx(model);
+  try {
+    return ReadLabels(parsed);
+  } catch (const Error& error) {
+    Fail("{}: {}", model, error.what());
+  }
+}
+
 int Evaluate(const CommandLine& line) {
   Require(line.batch_size >= 1, "a batch size of {}: at least 1 expected", line.batch_size);
   Require(line.limit_test >= 0, "--limit-test is {}: at least 0 expected", line.limit_test);
@@ -53,10 +62,10 @@ int Evaluate(const CommandLine& line) {
     Fail("{}", csc_last_error());
   }
   cv::dnn::Net net = ReadNet(line.model);
+  const std::vector<std::string> labels = LabelsOf(line.model);
 
   DataSet data = OpenDataSet(line.data, MakeThreadPool(threads).get());
   for (const std::string& note : data.notes) fmt::print(stderr, "note: {}\n", note);
-  const std::vector<std::string> labels = ReadLabels(ParseOnnx(line.model));
   if (!labels.empty() && labels.size() == data.classes.size() && labels != data.classes) {
     fmt::print(
         stderr,
