@@ -103,7 +103,7 @@ void ChooseHowToCompute(const TrainCommand& command, const CheckpointOrigin& ori
 
 // Asked before data are read, which can take minutes, rather than after. Makes nothing:
 // a training that fails before its first step leaves no folder.
-void RequireWritable(const std::string& out) {
+void RequireWritableFolder(const std::string& out) {
   namespace fs = std::filesystem;
   fs::path folder = fs::absolute(out);
   std::error_code unreachable;
@@ -206,7 +206,7 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
     if (reports) fmt::print("{}", start.result);
     return 0;
   }
-  if (reports) RequireWritable(command->out);
+  if (reports) RequireWritableFolder(command->out);
   const Engine& engine = *start.engine;
   const std::unique_ptr<Executor> executor =
       MakeThreadPool(command->threads > 0 ? command->threads : NumAvailableCpus());
