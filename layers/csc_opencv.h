@@ -48,17 +48,17 @@ CSC_OPENCV_API int csc_register_layers(void);
 
 // Chooses the engine of every layer from now on, those of networks read
 // before included; "" or null goes back to the default: the environment
-// variable CSC_ENGINE, else "onednn". Returns 0; for an unknown
-// or absent engine -1, with the reason in csc_last_error() and the choice
-// unchanged.
+// variable CSC_ENGINE, else the first present: "onednn" ("cuda" must be asked
+// for). Returns 0; for an unknown or absent engine -1, with the reason in
+// csc_last_error() and the choice unchanged.
 CSC_OPENCV_API int csc_set_engine(const char* name);
 
 // Name of the engine a layer prepared now would run on; "" with the reason in
 // csc_last_error() where CSC_ENGINE names an unknown or absent one.
 CSC_OPENCV_API const char* csc_engine(void);
 
-// All engines known, best first, one a line: name, "present" or "absent", and
-// its version or what is missing, separated by tabs.
+// All engines known, in the order of preference, one a line: name, "present" or
+// "absent", and its version or what is missing, separated by tabs.
 CSC_OPENCV_API const char* csc_engines(void);
 
 // The engine that last ran the layer of this name (without OpenCV's prefix

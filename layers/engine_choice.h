@@ -21,8 +21,8 @@ void SetEngine(const std::string& name);
 // cheaply whether it was prepared for another engine.
 int64_t EngineChoiceVersion();
 
-// The engine chosen: by SetEngine, else by CSC_ENGINE, else "onednn".
-// Throws Error, never falls back.
+// The engine chosen: by SetEngine, else by CSC_ENGINE, else the first present:
+// "onednn". Throws Error, never falls back.
 const Engine& ChosenEngine();
 
 // What one prepared layer says of itself. Immutable but for `runs`.

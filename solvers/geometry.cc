@@ -55,9 +55,17 @@ void Validate(const Geometry& geometry) {
 }
 
 std::string ToString(const Geometry& geometry) {
-  return fmt::format("k[{}] s[{}] d[{}] p[{}]", fmt::join(geometry.kernel, ","),
-                     fmt::join(geometry.strides, ","), fmt::join(geometry.dilations, ","),
-                     fmt::join(geometry.pads, ","));
+  const auto& [kernel, strides, dilations, pads] = geometry;
+  std::string text = fmt::format("{}", fmt::join(kernel, "x"));
+  const std::array<int64_t, 2> ones = {1, 1};
+  if (strides != ones) text += fmt::format(" stride {}", fmt::join(strides, "x"));
+  if (dilations != ones) text += fmt::format(" dilation {}", fmt::join(dilations, "x"));
+  const int64_t height = geometry.Extent(0) - 1;
+  const int64_t width = geometry.Extent(1) - 1;
+  const bool same = height % 2 == 0 && width % 2 == 0 &&
+                    pads == std::array<int64_t, 4>{height / 2, width / 2, height / 2, width / 2};
+  if (!same) text += fmt::format(" pads [{}]", fmt::join(pads, ", "));
+  return text;
 }
 
 }  // namespace csc

@@ -42,6 +42,8 @@ Geometry SamePadded(std::array<int64_t, 2> kernel, std::array<int64_t, 2> stride
 // and pads in 0..16384.
 void Validate(const Geometry& geometry);
 
+// "3x3 stride 2x2 dilation 4x4 pads [0, 0, 1, 1]", without strides and dilations
+// of 1 and without pads that are SamePadded's.
 std::string ToString(const Geometry& geometry);
 
 }  // namespace csc

@@ -41,6 +41,15 @@ struct CommandLine {
   int threads = 0;
 };
 
+std::vector<std::string> LabelsOf(const std::string& model) {
+  const onnx::ModelProto parsed = ParseOnnx(model);
+  try {
+    return ReadLabels(parsed);
+  } catch (const Error& error) {
+    Fail("{}: {}", model, error.what());
+  }
+}
+
 int Evaluate(const CommandLine& line) {
   Require(line.batch_size >= 1, "a batch size of {}: at least 1 expected", line.batch_size);
   Require(line.limit_test >= 0, "--limit-test is {}: at least 0 expected", line.limit_test);
@@ -53,10 +62,10 @@ int Evaluate(const CommandLine& line) {
     Fail("{}", csc_last_error());
   }
   cv::dnn::Net net = ReadNet(line.model);
+  const std::vector<std::string> labels = LabelsOf(line.model);
 
   DataSet data = OpenDataSet(line.data, MakeThreadPool(threads).get());
   for (const std::string& note : data.notes) fmt::print(stderr, "note: {}\n", note);
-  const std::vector<std::string> labels = ReadLabels(ParseOnnx(line.model));
   if (!labels.empty() && labels.size() == data.classes.size() && labels != data.classes) {
     fmt::print(
         stderr,
@@ -120,7 +129,7 @@ int main(int argc, char** argv) {
   csc::CommandLine line;
   app.add_option("model", line.model, "the ONNX file")->required();
   app.add_option("--data", line.data, csc::DataSetNames())->capture_default_str();
-  app.add_option("--engine", line.engine, "runs the csc layers [$CSC_ENGINE, else onednn]");
+  app.add_option("--engine", line.engine, "runs the csc layers [$CSC_ENGINE, else the first present: onednn]");
   app.add_option("--limit-test", line.limit_test, "use so many images, evenly spaced [all]");
   app.add_option("--batch-size", line.batch_size, "images at a time")->capture_default_str();
   app.add_option("--threads", line.threads, "0 for all processors")->capture_default_str();

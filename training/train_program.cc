@@ -103,7 +103,7 @@ void ChooseHowToCompute(const TrainCommand& command, const CheckpointOrigin& ori
 
 // Asked before data are read, which can take minutes, rather than after. Makes nothing:
 // a training that fails before its first step leaves no folder.
-void RequireWritable(const std::string& out) {
+void RequireWritableFolder(const std::string& out) {
   namespace fs = std::filesystem;
   fs::path folder = fs::absolute(out);
   std::error_code unreachable;
@@ -206,7 +206,7 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
     if (reports) fmt::print("{}", start.result);
     return 0;
   }
-  if (reports) RequireWritable(command->out);
+  if (reports) RequireWritableFolder(command->out);
   const Engine& engine = *start.engine;
   const std::unique_ptr<Executor> executor =
       MakeThreadPool(command->threads > 0 ? command->threads : NumAvailableCpus());
@@ -223,6 +223,11 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   std::filesystem::create_directories(command->out, error);
   Require(std::filesystem::is_directory(command->out), "{}: cannot be made into a folder: {}",
           command->out, error.message());
+  if (reports && !start.checkpoint) {
+    // An earlier training's: if this one is killed, it must not pass for its result.
+    std::filesystem::remove(ResultPath(*command), error);
+    Require(!error, "{}: cannot be removed: {}", ResultPath(*command), error.message());
+  }
   CatchInterrupts();
   const Clock::time_point begin = Clock::now();
   const bool done = RunTraining(

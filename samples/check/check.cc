@@ -148,7 +148,8 @@ int Main(int argc, char** argv) {
       "check");
   app.footer("Example:\n  check model.onnx onednn --images cat.png dog.png\n");
   app.add_option("model", options.model, "Model file");
-  app.add_option("engine", options.checked, "Engine to check (default: the best one present)");
+  app.add_option("engine", options.checked,
+                 "Engine to check [$CSC_ENGINE, else the first present: onednn]");
   app.add_option("against", options.reference, "Engine that is right")->capture_default_str();
   app.add_option("--images", options.images, "Pictures to run on instead of random numbers");
   app.add_option("--size", options.size, "Height and width, where the model leaves them open")

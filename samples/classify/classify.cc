@@ -111,7 +111,8 @@ int main(int argc, char** argv) {
   app.add_option("--top", options.top, "labels printed for each picture")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  app.add_option("--engine", options.engine, "runs the csc layers [$CSC_ENGINE, else onednn]");
+  app.add_option("--engine", options.engine,
+                 "runs the csc layers [$CSC_ENGINE, else the first present: onednn]");
   app.footer("Example: classify trained/model.onnx --top 1 photos/*.jpg");
   return csc::RunProgram(&app, argc, argv, [&] { return csc::Classify(options); });
 }

@@ -134,7 +134,8 @@ int main(int argc, char** argv) {
   app.add_option("--iterations", options.denoiser.max_iterations, "FISTA steps at most")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  app.add_option("--engine", options.engine, "runs the csc layers [$CSC_ENGINE, else onednn]");
+  app.add_option("--engine", options.engine,
+                 "runs the csc layers [$CSC_ENGINE, else the first present: onednn]");
   app.add_option("--save-model", options.model, "file for the ONNX model used [none]");
   app.footer("Example: denoise photo.png result.png --add-noise --sigma 25 --noisy noisy.png");
   return csc::RunProgram(&app, argc, argv, [&] { return csc::Denoise(options); });

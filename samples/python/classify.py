@@ -11,17 +11,26 @@ import sys
 import cv2, numpy
 from csc_pipeline import load_plugin, parse_size, read_labels, read_picture
 
-if len(sys.argv) < 5:
-    sys.exit(__doc__)
-plugin, model, size, *pictures = sys.argv[1:]
-width, height, channels = parse_size(size)
-labels = read_labels(model)
-load_plugin(plugin)  # before the model is read
-net = cv2.dnn.readNetFromONNX(model)
-for picture in pictures:
-    image = read_picture(picture, width, height, channels)
-    net.setInput(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=channels == 3))
-    logits = net.forward().ravel()
-    probabilities = numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()
-    best = probabilities.argmax()
-    print(f"{picture}: {labels[best]} {100 * probabilities[best]:.1f} %")
+
+def main():
+    if len(sys.argv) < 5:
+        sys.exit(__doc__)
+    plugin, model, size, *pictures = sys.argv[1:]
+    width, height, channels = parse_size(size)
+    labels = read_labels(model)
+    load_plugin(plugin)  # before the model is read
+    net = cv2.dnn.readNetFromONNX(model)
+    for picture in pictures:
+        image = read_picture(picture, width, height, channels)
+        net.setInput(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=channels == 3))
+        logits = net.forward().ravel()
+        probabilities = numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()
+        best = probabilities.argmax()
+        print(f"{picture}: {labels[best]} {100 * probabilities[best]:.1f} %")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except RuntimeError as error:
+        sys.exit(str(error))

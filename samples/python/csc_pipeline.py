@@ -1,5 +1,8 @@
-"""What the samples of this folder share: the plugin in this Python's cv2, names of classes, pictures as networks see them."""
-import ctypes, os, re, sys
+"""What the samples of this folder share: the plugin in this Python's cv2, names of classes, pictures as networks see them.
+
+Raises RuntimeError, of one line, for what cannot work.
+"""
+import ctypes, os, re
 import cv2
 
 WAYS_OUT = "Use the distribution's python3-opencv (/usr/bin/python3), or - for PLUGIN and model_portable.onnx, which needs none."
@@ -17,7 +20,8 @@ def load_plugin(plugin):
         return
     of_cv2 = opencv_libraries()
     if not os.path.exists(plugin):
-        sys.exit(f"{plugin}: not there (bazel build //layers:libcsc_opencv.so makes bazel-bin/layers/libcsc_opencv.so)")
+        made_by = "bazel build //layers:libcsc_opencv.so makes bazel-bin/layers/libcsc_opencv.so"
+        raise RuntimeError(f"{plugin}: not there ({made_by})")
     try:
         ctypes.CDLL(os.path.realpath(plugin))
         problem = None
@@ -27,7 +31,8 @@ def load_plugin(plugin):
     if problem is None and opencv_libraries() != of_cv2:
         problem = "it is not linked to the OpenCV that the plugin joins; wheels from PyPI hold an OpenCV of their own"
     if problem:
-        sys.exit(f"{plugin}: the plugin cannot join this Python's cv2 ({cv2.__version__}, {cv2.__file__}): {problem}. {WAYS_OUT}")
+        cv2_name = f"{cv2.__version__}, {cv2.__file__}"
+        raise RuntimeError(f"{plugin}: the plugin cannot join this Python's cv2 ({cv2_name}): {problem}. {WAYS_OUT}")
 
 
 def read_labels(model):
@@ -35,19 +40,19 @@ def read_labels(model):
     own = os.path.splitext(model)[0] + ".labels.txt"  # several models may share a folder
     path = own if os.path.exists(own) else os.path.join(os.path.dirname(model), "labels.txt")
     if not os.path.exists(path):
-        sys.exit(f"{path}: not there: the names of the classes of {model}, one a line, expected")
+        raise RuntimeError(f"{path}: not there: the names of the classes of {model}, one a line, expected")
     with open(path, encoding="utf-8") as file:
         return file.read().split("\n")
 
 
 def parse_size(text):
     if not re.fullmatch(r"[1-9]\d*x[1-9]\d*x[13]", text):
-        sys.exit(f"{text} is no WIDTHxHEIGHTxCHANNELS: 32x32x3 or the like expected")
+        raise RuntimeError(f"{text} is no WIDTHxHEIGHTxCHANNELS: 32x32x3 or the like expected")
     return map(int, text.split("x"))
 
 
 def read_picture(path, width, height, channels):
     image = cv2.imread(path, cv2.IMREAD_COLOR if channels == 3 else cv2.IMREAD_GRAYSCALE)
     if image is None:
-        sys.exit(f"{path}: not a picture that OpenCV reads, or not there")
+        raise RuntimeError(f"{path}: not a picture that OpenCV reads, or not there")
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # as training does

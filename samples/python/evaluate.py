@@ -7,21 +7,30 @@ import glob, json, os, sys
 import cv2
 from csc_pipeline import load_plugin, parse_size, read_labels, read_picture
 
-if len(sys.argv) < 5:
-    sys.exit(__doc__)
-plugin, model, size, folder = sys.argv[1:]
-width, height, channels = parse_size(size)
-labels = read_labels(model)
-load_plugin(plugin)  # before the model is read
-net = cv2.dnn.readNetFromONNX(model)
-paths = sorted(glob.glob(os.path.join(glob.escape(folder), "*", "*")))
-if not paths:
-    sys.exit(f"{folder}: no pictures in {folder}/CLASS/")
-correct = 0
-for first in range(0, len(paths), 64):
-    batch = paths[first : first + 64]
-    images = [read_picture(path, width, height, channels) for path in batch]
-    net.setInput(cv2.dnn.blobFromImages(images, 1 / 255, swapRB=channels == 3))
-    answers = net.forward().reshape(len(batch), -1).argmax(axis=1)
-    correct += sum(labels[a] == os.path.basename(os.path.dirname(p)) for a, p in zip(answers, batch))
-print(json.dumps({"test_accuracy": correct / len(paths), "images": len(paths)}))
+
+def main():
+    if len(sys.argv) < 5:
+        sys.exit(__doc__)
+    plugin, model, size, folder = sys.argv[1:]
+    width, height, channels = parse_size(size)
+    labels = read_labels(model)
+    load_plugin(plugin)  # before the model is read
+    net = cv2.dnn.readNetFromONNX(model)
+    paths = sorted(glob.glob(os.path.join(glob.escape(folder), "*", "*")))
+    if not paths:
+        raise RuntimeError(f"{folder}: no pictures in {folder}/CLASS/")
+    correct = 0
+    for first in range(0, len(paths), 64):
+        batch = paths[first : first + 64]
+        images = [read_picture(path, width, height, channels) for path in batch]
+        net.setInput(cv2.dnn.blobFromImages(images, 1 / 255, swapRB=channels == 3))
+        answers = net.forward().reshape(len(batch), -1).argmax(axis=1)
+        correct += sum(labels[a] == os.path.basename(os.path.dirname(p)) for a, p in zip(answers, batch))
+    print(json.dumps({"test_accuracy": correct / len(paths), "images": len(paths)}))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except RuntimeError as error:
+        sys.exit(str(error))

@@ -32,7 +32,7 @@ def main():
     plugin, model, size, folder = sys.argv[1:5]
     files = sorted(glob.glob(os.path.join(folder, "*", "*")))
     if not files:
-        sys.exit(f"same_answers.py: no pictures in {folder}/CLASS/")
+        raise RuntimeError(f"same_answers.py: no pictures in {folder}/CLASS/")
     if len(sys.argv) > 5:  # the child
         numpy.save(sys.argv[5], logits(plugin, model, size, files))
         return
@@ -56,4 +56,8 @@ def main():
                   f"logits by at most {abs(answers - direct).max():.2g} of {abs(direct).max():.3g}")
 
 
-main()
+if __name__ == "__main__":
+    try:
+        main()
+    except RuntimeError as error:
+        sys.exit(str(error))

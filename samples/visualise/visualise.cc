@@ -167,7 +167,8 @@ int main(int argc, char** argv) {
   app.add_option("image", options.image, "a picture to show the codes of [none]");
   app.add_option("--filters", options.filters, "file for the filters")->capture_default_str();
   app.add_option("--codes", options.codes, "file for the codes")->capture_default_str();
-  app.add_option("--engine", options.engine, "computes the codes [$CSC_ENGINE, else onednn]");
+  app.add_option("--engine", options.engine,
+                 "computes the codes [$CSC_ENGINE, else the first present: onednn]");
   app.footer("Example: visualise trained/model.onnx digit.png --codes codes.png");
   return csc::RunProgram(&app, argc, argv, [&] { return csc::Visualise(options); });
 }

@@ -43,8 +43,8 @@ struct Entry {
 };
 
 constexpr Entry kEntries[] = {
-    // Best first; the CUDA engine may go to the top once its tests have passed on
-    // a GPU (tests/run_gpu.sh).
+    // The first present is the default; the CUDA engine may go to the top once its
+    // tests have passed on a GPU (tests/run_gpu.sh).
     {"onednn", OpenOneDnn},
     {"cuda", OpenCuda},
     {"reference", OpenReference},

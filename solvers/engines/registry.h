@@ -18,13 +18,14 @@ struct EngineInfo {
   std::string detail;  // version and instruction set, or what is missing
 };
 
-// All engines known, best first: "onednn", "cuda", "reference".
+// All engines known, in the order of preference: "onednn", "cuda", "reference".
 std::vector<EngineInfo> KnownEngines();
 
 // The engine called `name`; when that is empty the one named by the
-// environment variable CSC_ENGINE; when that is unset or empty too, the best
-// one present. Throws Error for an unknown name or an absent engine. The
-// engine lives as long as the process.
+// environment variable CSC_ENGINE; when that is unset or empty too, the first
+// present, which is "onednn" wherever it is built in: "cuda" must be asked for.
+// Throws Error for an unknown name or an absent engine. The engine lives as
+// long as the process.
 const Engine& FindEngine(const std::string& name = "");
 
 }  // namespace csc

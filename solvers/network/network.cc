@@ -75,6 +75,14 @@ void ForEachLayer(const std::vector<LayerSpec>& layers, const Body& body) {
   }
 }
 
+void CheckNumberOfParameters(const Network& network) {
+  size_t wanted = 0;
+  for (const LayerSpec& layer : network.layers) wanted += layer.num_parameters;
+  Require(network.parameters.size() == wanted,
+          "{} constant inputs (blobs) found: {} expected by the spec", network.parameters.size(),
+          wanted);
+}
+
 }  // namespace
 
 std::string WriteSpec(const std::vector<LayerSpec>& layers) {
@@ -139,11 +147,7 @@ std::vector<LayerSpec> ReadSpec(const std::string& spec) {
 }
 
 void CheckNetwork(Network* network) {
-  size_t wanted = 0;
-  for (const LayerSpec& layer : network->layers) wanted += layer.num_parameters;
-  Require(network->parameters.size() == wanted,
-          "{} constant inputs (blobs) found: {} expected by the spec", network->parameters.size(),
-          wanted);
+  CheckNumberOfParameters(*network);
   ForEachLayer(network->layers, [&](const LayerSpec& layer, size_t first) {
     const auto begin = network->parameters.begin() + first;
     std::vector<Tensor> own(std::make_move_iterator(begin),
@@ -159,11 +163,12 @@ void CheckNetwork(Network* network) {
 }
 
 Dims OutputDims(const Network& network, const Dims& input) {
+  CheckNumberOfParameters(network);
   Dims dims = input;
   ForEachLayer(network.layers, [&](const LayerSpec& layer, size_t first) {
     std::vector<Dims> own;
     for (int i = 0; i < layer.num_parameters; ++i) {
-      own.push_back(network.parameters.at(first + i).dims);
+      own.push_back(network.parameters[first + i].dims);
     }
     dims = OutputDims(layer, own, dims);
   });
@@ -171,6 +176,7 @@ Dims OutputDims(const Network& network, const Dims& input) {
 }
 
 std::vector<bool> ZeroSteps(const Network& network) {
+  CheckNumberOfParameters(network);
   std::vector<bool> zero;
   ForEachLayer(network.layers, [&](const LayerSpec& layer, size_t first) {
     zero.push_back(HasZeroStep(layer, network.parameters.data() + first));
@@ -179,11 +185,16 @@ std::vector<bool> ZeroSteps(const Network& network) {
 }
 
 Program BuildProgram(const Network& network, const Shape& input) {
+  CheckNumberOfParameters(network);
   Program program;
   for (size_t i = 0; i < network.layers.size(); ++i) {
-    for (const std::string& name : ParameterNames(network.layers[i])) {
+    const std::vector<std::string> names = ParameterNames(network.layers[i]);
+    Require(static_cast<int>(names.size()) == network.layers[i].num_parameters,
+            "{}: {} constant inputs (blobs) found: {} expected", Where(i, network.layers[i].op),
+            network.layers[i].num_parameters, names.size());
+    for (const std::string& name : names) {
       const size_t next = program.parameters().size();
-      program.AddParameter(fmt::format("layer{}.{}", i, name), network.parameters.at(next).dims);
+      program.AddParameter(fmt::format("layer{}.{}", i, name), network.parameters[next].dims);
     }
   }
   ValueId value = program.AddInput(input);

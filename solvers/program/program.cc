@@ -1,6 +1,7 @@
 #include "solvers/program/program.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "solvers/error.h"
 
@@ -261,7 +262,8 @@ Shape PooledShape(const Shape& in, const Geometry& geometry) {
           geometry.kernel[1]);
   Require(geometry.dilations == std::array<int64_t, 2>{1, 1} &&
               geometry.pads == std::array<int64_t, 4>{0, 0, 0, 0},
-          "pooling takes neither dilations nor pads: found {}", ToString(geometry));
+          "pooling takes neither dilations nor pads: found dilations [{}] and pads [{}]",
+          fmt::join(geometry.dilations, ", "), fmt::join(geometry.pads, ", "));
   const Shape out = {in.channels, geometry.OutputSize(0, in.height),
                      geometry.OutputSize(1, in.width)};
   Require(out.height > 0 && out.width > 0,

@@ -14,9 +14,14 @@ SAMPLES = os.path.dirname(os.path.abspath(csc_pipeline.__file__))
 
 
 def run(code, *arguments, path=""):
-    """Runs code after the samples' module was imported, in a process of its own."""
+    """Runs code after the samples' module was imported, in a process of its own, and prints the RuntimeError that it raises."""
+    code = f"import sys\nfrom csc_pipeline import *\ntry:\n  {code}\nexcept RuntimeError as error:\n  sys.exit(str(error))"
+    return run_python(["-c", code, *arguments], path)
+
+
+def run_python(command, path=""):
     return subprocess.run(
-        [sys.executable, "-c", f"import sys\nfrom csc_pipeline import *\n{code}", *arguments],
+        [sys.executable, *command],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([path, SAMPLES]), "OPENCV_LOG_LEVEL": "SILENT"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, check=False)
 
@@ -56,6 +61,21 @@ class PipelineTest(unittest.TestCase):
         self.refused(run("read_labels('nowhere/model.onnx')"), "nowhere/labels.txt: not there")
         for size in "32x32", "32x32x2", "0x32x3", "axbxc", "32x32x3x1":
             self.refused(run("parse_size(sys.argv[1])", size), size, "32x32x3 or the like expected")
+
+    def test_the_programs_say_it_in_one_line_and_a_status(self):
+        for program in "classify.py", "evaluate.py":
+            command = [os.path.join(SAMPLES, program), "nowhere.so", "model.onnx", "8x8x2", "."]
+            self.refused(run_python(command), "8x8x2", "32x32x3 or the like expected")
+        with tempfile.TemporaryDirectory() as folder:
+            command = [os.path.join(SAMPLES, "same_answers.py"), "nowhere.so", "model.onnx", "8x8x1", folder]
+            self.refused(run_python(command), folder, "no pictures")
+            os.mkdir(os.path.join(folder, "class"))
+            with open(os.path.join(folder, "class", "picture.png"), "wb"):
+                pass
+            result = run_python(command)  # of the process that it starts
+            self.assertEqual((result.returncode, result.stderr), (1, ""))
+            self.assertEqual(result.stdout.count("\n"), 1, result.stdout)
+            self.assertIn("direct: nowhere.so: not there", result.stdout)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,13 @@ TEST(SamePadded, RefusesHalvesNamingTheKernel) {
       {"kernel of size 4", "dilation 3", "9 is odd"});
 }
 
+TEST(Geometry, IsWrittenWithWhatIsNotTheUsual) {
+  EXPECT_EQ(ToString(SamePadded({3, 5})), "3x5");
+  EXPECT_EQ(ToString(SamePadded({3, 3}, {2, 1}, {4, 4})), "3x3 stride 2x1 dilation 4x4");
+  EXPECT_EQ(ToString(Geometry{{3, 3}, {1, 1}, {1, 1}, {0, 0, 1, 1}}), "3x3 pads [0, 0, 1, 1]");
+  EXPECT_EQ(ToString(Geometry{{2, 1}, {1, 1}, {1, 1}, {0, 0, 0, 0}}), "2x1 pads [0, 0, 0, 0]");
+}
+
 TEST(Validate, AcceptsTheEndsOfEveryRange) {
   Validate({{1, 255}, {1, 1024}, {1024, 1}, {0, 16384, 16384, 0}});
 }

@@ -47,7 +47,7 @@ ReferenceResult<double> RunInDouble(const Program& program, const Work& work);
 // Adds failures where the bits of two results differ.
 void ExpectSameBits(const Results& actual, const Results& expected);
 
-// Engines present in this build on this machine, by name, best first.
+// Engines present in this build on this machine, by name, in the order of preference.
 std::vector<std::string> PresentEngines();
 
 // For INSTANTIATE_TEST_SUITE_P: the test's name is the engine's.

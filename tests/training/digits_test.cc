@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/training/onnx/model_edit.h"
 #include "tests/training/program.h"
 #include "tests/training/temporary_folder.h"
 
@@ -48,6 +49,20 @@ TEST(EvaluateTest, ErrorsAreOneLineAndAStatus) {
     EXPECT_EQ(ended.out, "");
     EXPECT_EQ(std::count(ended.err.begin(), ended.err.end(), '\n'), 1) << ended.err;
   }
+}
+
+TEST(EvaluateTest, RefusesBadLabelsNamingTheFileBeforeItReadsData) {
+  const TemporaryFolder folder("evaluate_labels");
+  onnx::ModelProto model = Written(SmallClassifier(), OnnxForm::kPortable);
+  auto* labels = model.add_metadata_props();
+  labels->set_key("labels");
+  labels->set_value("cat, dog");
+  WriteBytes(folder / "bad.onnx", model.SerializeAsString());
+  const Ended ended = RunCommand(
+      {"training/evaluate", folder / "bad.onnx", "--data", "folder:" + (folder / "nowhere")});
+  EXPECT_EQ(ended.status, 1);
+  EXPECT_EQ(ended.err, "evaluate: " + (folder / "bad.onnx") +
+                           ": metadata labels: a JSON list of strings expected\n");
 }
 
 }  // namespace

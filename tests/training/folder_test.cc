@@ -75,6 +75,19 @@ TEST(FolderTest, IsGreyWhenTheFirstPictureIs) {
   const DataSet data = Load(folder.path());
   EXPECT_EQ(data.train.shape, (Shape{1, 4, 6}));
   EXPECT_EQ(data.train.pixels[0], 99);
+  EXPECT_EQ(data.train.pixels[24], 2) << "b.png, of blue 1, green 2 and red 3";
+  EXPECT_EQ(OtherNotes(data),
+            std::vector<std::string>{"4 of 5 pictures are in colour and were made grey, as " +
+                                     (folder / "train/cat/a.png") + " is"});
+}
+
+TEST(FolderTest, NotesNoColourWhereAllIsGrey) {
+  const TemporaryFolder folder("folder_all_grey");
+  for (const char* path : {"train/cat/a.png", "train/dog/b.png", "test/cat/c.png"}) {
+    WritePicture(folder / path, 4, 6, {99}, true);
+  }
+  WritePicture(folder / "test/dog/d.png", 8, 12, {99}, true);
+  EXPECT_TRUE(OtherNotes(Load(folder.path())).empty());
 }
 
 TEST(FolderTest, NamesWhatIsMissingAndWhatIsThere) {

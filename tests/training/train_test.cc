@@ -305,6 +305,16 @@ TEST(ResumeTest, TakesNoResultOfFewerEpochsForItsOwn) {
   EXPECT_TRUE(std::filesystem::exists(out / "model.onnx"));
 }
 
+// One in the folder of an earlier training, of which only the checkpoint was removed.
+TEST(ResumeTest, TakesNoEarlierTrainingsResultForItsOwn) {
+  const TemporaryFolder out("train_earlier_result");
+  const Words options = Tiny(out.path(), {"--epochs", "3"});
+  ASSERT_EQ(Train(options).status, 0);
+  std::filesystem::remove(out / "checkpoint.csc");
+  EXPECT_EQ(Train(options, SIGINT, "epoch 1/").status, 130);
+  EXPECT_FALSE(std::filesystem::exists(out / "result.json"));
+}
+
 TEST(ResumeTest, SaysWhatKeepsItFromTheSameBits) {
   const TemporaryFolder out("train_other_bits");
   ASSERT_EQ(Train(Tiny(out.path(), {"--epochs", "4"})).status, 0);

@@ -108,13 +108,25 @@ cv::Mat Read(const std::string& path, int flags) {
   return image;
 }
 
-// Returns whether the picture had another size.
-bool ReadInto(const std::string& path, const Shape& shape, uint8_t* dst) {
+// How many pictures were not like the first.
+struct Changed {
+  std::atomic<int64_t> resized{0};
+  std::atomic<int64_t> made_grey{0};
+};
+
+// Counts in `changed`.
+void ReadInto(const std::string& path, const Shape& shape, uint8_t* dst, Changed* changed) {
   const bool grey = shape.channels == 1;
-  cv::Mat image = Read(path, grey ? cv::IMREAD_GRAYSCALE : cv::IMREAD_COLOR);
+  cv::Mat image = Read(path, grey ? cv::IMREAD_ANYCOLOR : cv::IMREAD_COLOR);
+  if (grey && image.channels() == 3) {
+    cv::cvtColor(image, image, cv::COLOR_BGR2GRAY);
+    ++changed->made_grey;
+  }
   const cv::Size size(static_cast<int>(shape.width), static_cast<int>(shape.height));
-  const bool resized = image.size() != size;
-  if (resized) cv::resize(image, image, size, 0, 0, cv::INTER_AREA);
+  if (image.size() != size) {
+    cv::resize(image, image, size, 0, 0, cv::INTER_AREA);
+    ++changed->resized;
+  }
   const int64_t plane = shape.height * shape.width;
   for (int h = 0; h < image.rows; ++h) {
     const uint8_t* row = image.ptr<uint8_t>(h);
@@ -128,7 +140,6 @@ bool ReadInto(const std::string& path, const Shape& shape, uint8_t* dst) {
       }
     }
   }
-  return resized;
 }
 
 // "a, b, c, d, e, 7 more".
@@ -172,9 +183,9 @@ void NoteSkipped(const std::vector<std::string>& paths, const char* one, const c
                         : fmt::format("skipped {} {}: first {}", paths.size(), several, paths[0]));
 }
 
-// Counts in `resized`.
+// Counts in `changed`.
 Images ReadSplit(const std::vector<File>& files, const Shape& shape, Executor* executor,
-                 std::atomic<int64_t>* resized) {
+                 Changed* changed) {
   Images images;
   images.shape = shape;
   RequireMemory(static_cast<int64_t>(files.size()) * shape.size(),
@@ -183,7 +194,7 @@ Images ReadSplit(const std::vector<File>& files, const Shape& shape, Executor* e
   images.pixels.resize(files.size() * shape.size());
   for (const File& file : files) images.labels.push_back(file.label);
   executor->ParallelFor(static_cast<int64_t>(files.size()), [&](int64_t i, int) {
-    *resized += ReadInto(files[i].path, shape, images.pixels.data() + i * shape.size());
+    ReadInto(files[i].path, shape, images.pixels.data() + i * shape.size(), changed);
   });
   return images;
 }
@@ -210,13 +221,18 @@ DataSet LoadFolder(const std::string& folder, Executor* executor) {
 
   const cv::Mat first = Read(train[0].path, cv::IMREAD_ANYCOLOR);
   const Shape shape = {first.channels() == 1 ? 1 : 3, first.rows, first.cols};
-  std::atomic<int64_t> resized{0};
-  data.train = ReadSplit(train, shape, executor, &resized);
-  data.test = ReadSplit(test, shape, executor, &resized);
-  if (resized > 0) {
+  Changed changed;
+  data.train = ReadSplit(train, shape, executor, &changed);
+  data.test = ReadSplit(test, shape, executor, &changed);
+  const size_t all = train.size() + test.size();
+  if (changed.made_grey > 0) {
+    data.notes.push_back(fmt::format("{} of {} pictures are in colour and were made grey, as {} is",
+                                     changed.made_grey.load(), all, train[0].path));
+  }
+  if (changed.resized > 0) {
     data.notes.push_back(fmt::format("{} of {} pictures resized to {} x {} pixels, the size of {}",
-                                     resized.load(), train.size() + test.size(), shape.width,
-                                     shape.height, train[0].path));
+                                     changed.resized.load(), all, shape.width, shape.height,
+                                     train[0].path));
   }
   return data;
 }

@@ -16,8 +16,8 @@ namespace csc {
 // the size (others are resized to it) and whether all are read as grey or as
 // RGB. Files and folders whose name starts with a dot are skipped, and with a
 // note so are files that are pictures neither by their extension nor by their
-// first bytes. Classes that the test set lacks and pictures of
-// another size are noted too. Throws Error for a
+// first bytes. Classes that the test set lacks, pictures of another size and
+// pictures in colour that are read as grey are noted too. Throws Error for a
 // missing folder, a class without pictures, a class that only the test set has,
 // and a picture that cannot be read, naming it.
 DataSet LoadFolder(const std::string& folder, Executor* executor);

@@ -35,7 +35,7 @@ void CheckVersions(const onnx::ModelProto& model) {
     missing = false;
     Require(opset.version() <= kCscOpset,
             "written for version {} of the csc operators; this program reads version {}: a newer "
-            "one may read it (OpenCV hides the version from the plugin, which cannot refuse it)",
+            "one may read it",
             opset.version(), kCscOpset);
   }
   Require(!missing, "opset_import does not name domain csc: version {} of it expected", kCscOpset);

@@ -2,25 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <array>
-
 #include "solvers/engines/onednn/executable.h"
 
 namespace csc::onednn {
 
 namespace {
-
-std::string GeometryText(const Geometry& g) {
-  std::string text = fmt::format("{}x{}", g.kernel[0], g.kernel[1]);
-  const auto add = [&](const char* what, const std::array<int64_t, 2>& sizes) {
-    if (sizes != std::array<int64_t, 2>{1, 1}) {
-      text += fmt::format(" {} {}x{}", what, sizes[0], sizes[1]);
-    }
-  };
-  add("stride", g.strides);
-  add("dilation", g.dilations);
-  return text;
-}
 
 // "  4 analysis layer0.F 3x3 dilation 2x2 [17, 8, 8] -> [16, 8, 8], with elementwise 5, 6".
 std::string UnitText(const Program& program, const Plan& plan, const Unit& unit) {
@@ -28,7 +14,7 @@ std::string UnitText(const Program& program, const Plan& plan, const Unit& unit)
   const Instruction& i = plan.instructions[head];
   std::string text = fmt::format("{:3} {}", head, Name(i.op));
   if (i.filters >= 0) {
-    text += fmt::format(" {} {}", program.parameters()[i.filters].name, GeometryText(i.geometry));
+    text += fmt::format(" {} {}", program.parameters()[i.filters].name, ToString(i.geometry));
   }
   std::string separator = " ";
   for (const Term& term : i.terms) {

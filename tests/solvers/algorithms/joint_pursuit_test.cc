@@ -212,7 +212,8 @@ TEST(JointPursuit, RefusesADenseLayerThatChangesTheSize) {
   JointOptions options;
   EXPECT_EQ(program.shape(JointPursuit(&program, x, {layer}, options)).height, 3);
   options.dense = true;
-  ExpectRefusal([&] { JointPursuit(&program, x, {layer}, options); }, {"s[2,2]", "stride 1"});
+  ExpectRefusal([&] { JointPursuit(&program, x, {layer}, options); },
+                {"geometry 3x3 stride 2x2", "stride 1"});
   ExpectRefusal([&] { JointPursuit(&program, x, {}, options); }, {"at least one layer"});
 }
 

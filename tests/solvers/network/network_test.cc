@@ -162,6 +162,21 @@ TEST(Network, HasTheProgramAndSizesOfItsLayersInSequence) {
   });
 }
 
+TEST(Network, IsRefusedWithConstantsMissing) {
+  Random random(1);
+  Network network = NetworkOf({RandomLayer(&random, "ResCsc", {3, 6, 6})});
+  const size_t wanted = network.parameters.size();
+  network.parameters.pop_back();
+  const std::vector<std::string> parts = {std::to_string(wanted - 1) + " constant inputs",
+                                          std::to_string(wanted) + " expected"};
+  ExpectRefusal([&] { CheckNetwork(&network); }, parts);
+  ExpectRefusal([&] { OutputDims(network, {1, 3, 6, 6}); }, parts);
+  ExpectRefusal([&] { ZeroSteps(network); }, parts);
+  ExpectRefusal([&] { BuildProgram(network, {3, 6, 6}); }, parts);
+  network.layers[0].num_parameters -= 1;
+  ExpectRefusal([&] { BuildProgram(network, {3, 6, 6}); }, {"layer 0 (ResCsc)", parts[0]});
+}
+
 TEST(Network, LeavesOutWhatAStepOfZeroMultiplies) {
   Random random(1);
   LayerCase block = RandomLayer(&random, "ResCsc", {3, 6, 6});
