@@ -51,6 +51,19 @@ TEST(HostEngine, AddsSumsOfAnyLength) {
   }
 }
 
+TEST(HostEngine, LeavesOutALongSumThatNobodyReads) {
+  Program program = LongSum(30);
+  std::vector<Term> terms;
+  for (ValueId input : program.inputs()) {
+    if (program.shape(input).channels == 3) terms.push_back({input, {}});
+  }
+  program.Combine(terms);
+  Random random(1);
+  const Work work = RandomWork(&random, program, random.Reals(program.parameter_size(), 0.5, 1), 3);
+  EXPECT_TRUE(CloseTo(RunOn(*MakeHostCudaEngine(SmallTuning()), program, work).outputs[0],
+                      RunInDouble(program, work).outputs[0]));
+}
+
 // Convolutions with enough channels and pixels for several groups and tiles.
 Program WideConvolutions(Random* random) {
   Program forward;
