@@ -39,16 +39,17 @@ int Verbosity() {
   return text[0] - '0';
 }
 
-// "2 x winograd 4x4, direct": what follows the last colon and space of each line that has
-// them, without the reason in brackets, counted.
+// "2 x winograd 4x4, direct": the algorithms of the lines that name one, counted, without
+// their details and reasons.
 std::string Summary(const std::string& detail) {
   std::vector<std::pair<std::string, int>> counts;  // in order of appearance
   std::istringstream lines(detail);
   for (std::string line; std::getline(lines, line);) {
-    const size_t colon = line.rfind(": ");
+    line.resize(std::min(line.size(), line.find(" (")));  // a reason may have colons too
+    const size_t colon = line.find(": ");
     if (colon == std::string::npos) continue;  // there was no choice
     std::string implementation = line.substr(colon + 2);
-    implementation.resize(std::min(implementation.size(), implementation.find(" (")));
+    implementation.resize(std::min(implementation.size(), implementation.find(": ")));
     const auto found = std::find_if(counts.begin(), counts.end(), [&](const auto& entry) {
       return entry.first == implementation;
     });

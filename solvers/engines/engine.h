@@ -115,7 +115,8 @@ class Executable {
   // Null unless it was asked for and the engine keeps them.
   virtual const Times* times() const { return nullptr; }
 
-  // What implements the instructions for which there is a choice, one a line.
+  // For people. A line a step, in order; where there was a choice, `: algorithm (reason)`,
+  // with `: details` before the reason where there are any.
   virtual std::string Describe() const = 0;
 };
 

@@ -128,6 +128,22 @@ TEST_F(CudaNetworkTest, ConvertsPixelsOfEveryKind) {
   });
 }
 
+TEST_F(CudaNetworkTest, LeavesTheCallersDeviceAsItWas) {
+  if (CountDevices() < 2) GTEST_SKIP() << "there is no other device";
+  Random random(1);
+  const Shape shape = {3, 5, 4};
+  const std::vector<cv::Mat> images = RandomImages(&random, 2, shape, CV_8UC3);
+  cv::Mat output(2, shape.size(), CV_32F);
+  OnDevice result(output);
+  const ImagesOnDevice inputs(images);
+  SetCurrentDevice(1);
+  CudaNetwork network(Identity(shape.channels), shape);
+  EXPECT_EQ(CurrentDevice(), 1);
+  network.Run(inputs.get(), {}, result.get(), TestStream());
+  EXPECT_EQ(CurrentDevice(), 1);
+  SetCurrentDevice(0);
+}
+
 TEST_F(CudaNetworkTest, ConvertsAsBlobFromImagesDoes) {
   Random random(1);
   const Shape shape = {3, 8, 6};

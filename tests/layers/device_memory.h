@@ -11,6 +11,11 @@ namespace csc::test {
 // To be called before the engine is asked for.
 void ChooseDevice();
 
+// The calling thread's of the devices that there are; the engine's is 0.
+int CountDevices();
+int CurrentDevice();
+void SetCurrentDevice(int device);
+
 class DeviceMemory {
  public:
   DeviceMemory(const void* host, size_t bytes);

@@ -23,7 +23,22 @@ cudaStream_t Stream() {
 
 }  // namespace
 
-void ChooseDevice() {}
+// The memory here is to be on the engine's. Where there is none, the engine says so.
+void ChooseDevice() { cudaSetDevice(0); }
+
+int CountDevices() {
+  int count;
+  Check(cudaGetDeviceCount(&count));
+  return count;
+}
+
+int CurrentDevice() {
+  int device;
+  Check(cudaGetDevice(&device));
+  return device;
+}
+
+void SetCurrentDevice(int device) { Check(cudaSetDevice(device)); }
 
 DeviceMemory::DeviceMemory(const void* host, size_t bytes) : bytes_(bytes) {
   Check(cudaMalloc(&data_, bytes));

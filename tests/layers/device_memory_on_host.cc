@@ -9,6 +9,10 @@ void ChooseDevice() {
   setenv("CSC_CUDA_LIBRARY", "tests/solvers/engines/cuda/libcsc_cuda_on_host.so", 1);
 }
 
+int CountDevices() { return 1; }
+int CurrentDevice() { return 0; }
+void SetCurrentDevice(int) {}
+
 DeviceMemory::DeviceMemory(const void* host, size_t bytes)
     : data_(std::malloc(bytes)), bytes_(bytes) {
   std::memcpy(data_, host, bytes);

@@ -24,6 +24,7 @@ class EnginesTest : public testing::Test {
     csc_set_engine("");
     unsetenv("CSC_ENGINE");
     unsetenv("CSC_VERBOSE");
+    unsetenv("CSC_ARITHMETIC");
   }
   const LayerCase case_ = MinimalCase("SoftThreshold");
   const cv::Mat input_ = Image(case_.input, 500);
@@ -175,6 +176,26 @@ TEST_F(EnginesTest, MoreVerboseSaysWhatComputesEachInstruction) {
     EXPECT_NE(line.find(")", line.find(": ")), line.npos) << line;
   }
   EXPECT_GT(maps, 0);
+}
+
+TEST_F(EnginesTest, VerboseCountsTheAlgorithmsOfTheCudaEngine) {
+  setenv("CSC_VERBOSE", "1", 1);
+  setenv("CSC_ARITHMETIC", "tf32", 1);
+  if (csc_set_engine("cuda") != 0) GTEST_SKIP() << csc_last_error();
+  const auto verbose = [](const LayerCase& c) {
+    cv::dnn::Net net = ReadNet(c);
+    testing::internal::CaptureStderr();
+    Forward(&net, Image(c.input, 501));
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(verbose(MinimalCase("MsdCsc")),
+            "csc: layer \"node\" (MsdCsc), input [2, 3, 6, 7], engine cuda: 5 x tensor cores, "
+            "tf32\n");
+  // Whose reason, "not tf32: strided synthesis", is for the lines of CSC_VERBOSE=2.
+  const std::string synthesis = verbose(MinimalCase("Synthesis"));
+  EXPECT_NE(synthesis.find(", engine cuda: direct convolution, float32"), synthesis.npos)
+      << synthesis;
+  EXPECT_EQ(synthesis.find("strided"), synthesis.npos) << synthesis;
 }
 
 TEST_F(EnginesTest, VerboseSaysHowALassoIsSolved) {

@@ -126,7 +126,11 @@ void Binder::BindPointwise(const Step& step) {
   if (step.convolution >= 0) {
     return BindConvolution(program_.instructions()[step.convolution], i.result, EpilogueOf(step));
   }
-  if (i.terms.size() > Epilogue::kMaxTerms) return BindLongSum(i);
+  if (i.terms.size() > Epilogue::kMaxTerms) {
+    // It stands alone in its step: where it is not stored, nobody reads it.
+    if (step.links[0].stored) BindLongSum(i);
+    return;
+  }
   AddElementwise(PointwiseKernel{ElementwiseOf(i.result, EpilogueOf(step))}, ShapeOf(i.result),
                  step);
 }

@@ -68,9 +68,11 @@ void Binder::SetSums(const Step& step, Epilogue* epilogue) const {
     stage.sum = static_cast<int32_t>(s);
     for (int k : sums.instructions) {
       const Instruction& i = program_.instructions()[k];
+      // The plain sum has no weight of its own: it keeps that of the weighted one, if any.
+      if (i.terms.size() == 1) continue;
       // A value weighs itself where it is computed: it need not be stored.
-      if (sums.link >= 0 && i.terms.back().value == i.terms[0].value) continue;
-      stage.weight = OperandOf(i.terms.back().value);
+      if (sums.link >= 0 && i.terms[1].value == i.terms[0].value) continue;
+      stage.weight = OperandOf(i.terms[1].value);
       stage.sign_of_weight = i.channel_sum == ChannelSum::kTimesSignOfSecond;
     }
   }

@@ -217,17 +217,12 @@ std::string CudaExecutable::Describe() const {
       text += DescribeConvolution(i, i.result);
     } else if (i.op == Opcode::kFilterGradient) {
       text += DescribeGradient(i);
-    } else if (i.result < 0) {
-      text += ": sums over fixed ranges, float64";
-    } else {
-      text += ": own kernel, float32";
     }
     text += "\n";
   }
   text += fmt::format(
-      "{} bytes of GPU memory: {} for parameters, {} for values, of which a run reads and writes "
-      "{} "
-      "an image",
+      "{} bytes of GPU memory, {} for parameters and {} for values, of which a run reads and "
+      "writes {} an image",
       WorkspaceBytes(), device_.ParameterBytes(), device_.ValueBytes(),
       BytesFor<float>(plan_.FloatsMoved(program_)));
   if (device_.LatestBatch() > 0) {

@@ -15,8 +15,6 @@ constexpr int64_t kAlignment = 64;
 
 int64_t RoundUp(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
-bool IsConvolution(Opcode op) { return op == Opcode::kAnalysis || op == Opcode::kSynthesis; }
-
 struct Lifetime {
   ValueId value;
   int64_t floats;

@@ -9,8 +9,6 @@ namespace csc::cuda {
 
 namespace {
 
-bool IsConvolution(Opcode op) { return op == Opcode::kAnalysis || op == Opcode::kSynthesis; }
-
 bool IsElementwise(Opcode op) { return op == Opcode::kPointwise || op == Opcode::kMask; }
 
 // Whose kernels end in an epilogue.

@@ -44,10 +44,12 @@ std::string OneDnnExecutable::Describe() const {
         const int head = unit.instructions[0];
         std::string how;
         for (const auto& set : tile_sets_) {
-          if (!set->parts(head).empty()) how += set->Describe(head) + " ";
+          if (set->parts(head).empty()) continue;
+          how += (how.empty() ? ": " : "; ") + set->Describe(head);
         }
-        how += banded_.Describe(head);
-        text += UnitText(program_, plan_, unit) + (how.empty() ? "" : ": " + how) + "\n";
+        const std::string own = banded_.Describe(head);
+        if (!own.empty()) how += (how.empty() ? ": " : " ") + own;
+        text += UnitText(program_, plan_, unit) + how + "\n";
       }
     }
   }

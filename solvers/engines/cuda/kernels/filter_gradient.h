@@ -126,7 +126,8 @@ struct FilterGradientKernel {
 };
 
 // Blocks of filter entries: adds the ranges to the gradient, which may be a thousand and
-// more. The warps of a block share them out, each its own in order, and are added in order.
+// more. The warps of a block share them out; each adds every sixteenth, then these sums are
+// added: a fixed order.
 struct FilterGradientSumKernel {
   static constexpr uint32_t kEntries = 32;
   static constexpr uint32_t kHelpers = 16;  // threads that add one entry's ranges

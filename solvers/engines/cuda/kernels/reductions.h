@@ -1,5 +1,5 @@
 // Sums over batch and positions, in two passes of fixed ranges: blocks write
-// one partial sum for each range, then the ranges are added in order.
+// one partial sum for each range, then the ranges are added in a fixed order.
 
 #ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_REDUCTIONS_H_
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_REDUCTIONS_H_

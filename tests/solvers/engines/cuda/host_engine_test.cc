@@ -51,6 +51,19 @@ TEST(HostEngine, AddsSumsOfAnyLength) {
   }
 }
 
+TEST(HostEngine, LeavesOutALongSumThatNobodyReads) {
+  Program program = LongSum(30);
+  std::vector<Term> terms;
+  for (ValueId input : program.inputs()) {
+    if (program.shape(input).channels == 3) terms.push_back({input, {}});
+  }
+  program.Combine(terms);
+  Random random(1);
+  const Work work = RandomWork(&random, program, random.Reals(program.parameter_size(), 0.5, 1), 3);
+  EXPECT_TRUE(CloseTo(RunOn(*MakeHostCudaEngine(SmallTuning()), program, work).outputs[0],
+                      RunInDouble(program, work).outputs[0]));
+}
+
 // Convolutions with enough channels and pixels for several groups and tiles.
 Program WideConvolutions(Random* random) {
   Program forward;
@@ -158,6 +171,28 @@ TEST(HostEngine, TrainsALayerAtItsShippedTuning) {
   EXPECT_TRUE(CloseTo(actual.statistics, expected.statistics));
   // A value in a million falls to the other side of its threshold.
   EXPECT_TRUE(CloseTo(actual.gradients, expected.gradients, 1e-4));
+}
+
+// y = c w + (z - b) sums what reaches it for c, weighted by w, and then plainly, for b, in
+// one pass: from memory, as it comes from the loss or ends a convolution.
+TEST(HostEngine, SumsAValueWithAWeightAndThenWithout) {
+  for (bool convolved : {false, true}) {
+    SCOPED_TRACE(convolved);
+    Program forward;
+    const int factor = forward.AddParameter("c", {1});
+    const int bias = forward.AddParameter("b", {3});
+    const int filters = forward.AddParameter("F", {3, 3, 3, 3});
+    const ValueId w = forward.AddInput({3, 5, 4}), z = forward.AddInput({3, 5, 4});
+    const ValueId x = forward.Pointwise({{z, {}}}, Shrink::kNone, {bias, 0, 3});
+    const ValueId y = forward.Combine({{w, {1, factor, 0}}, {x, {}}});
+    forward.MarkOutput(convolved ? forward.Analysis(y, filters, SamePadded({3, 3})) : y);
+    const Program program = WithWeightedLoss(forward);
+    Random random(1);
+    const Work work =
+        RandomWork(&random, program, random.Reals(program.parameter_size(), 0.5, 1), 3);
+    EXPECT_TRUE(CloseTo(RunOn(*MakeHostCudaEngine(SmallTuning()), program, work).gradients,
+                        RunInDouble(program, work).gradients));
+  }
 }
 
 TEST(HostEngine, RunsOnDeviceMemoryAsOnTheHosts) {

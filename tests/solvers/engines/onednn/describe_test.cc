@@ -69,6 +69,7 @@ TEST(DescribeTest, LeavesNoMapOfATrainingStepOut) {
   const auto& instructions = program.instructions();
   int maps = 0;
   for (const std::string& line : LinesOf(program, Arithmetic::kFloat32)) {
+    EXPECT_NE(line.back(), ' ') << line;
     for (const char* op : {" analysis ", " synthesis ", " filter_gradient "}) {
       if (line.find(op) == std::string::npos) continue;
       ++maps;

@@ -100,6 +100,10 @@ uint64_t IntegerResult(const Instruction& i, uint64_t a, uint64_t b, uint64_t c)
     });
   };
   const uint64_t bits = 8 * BytesOf(i.type), by = static_cast<uint32_t>(b);
+  const bool is_signed = i.type == Type::kS32;
+  const auto require_32_bits = [&] {
+    if (bits != 32) Stop("no such integer arithmetic: " + i.text);
+  };
   switch (i.op) {
     case Op::kAdd:
       return a + b;
@@ -110,8 +114,9 @@ uint64_t IntegerResult(const Instruction& i, uint64_t a, uint64_t b, uint64_t c)
     case Op::kMultiplyAdd:
       return a * b + c;
     case Op::kMultiplyWide:
-      return i.type == Type::kS32 ? static_cast<uint64_t>(int64_t{As<int32_t>(a)} * As<int32_t>(b))
-                                  : (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF);
+      require_32_bits();
+      return is_signed ? static_cast<uint64_t>(int64_t{As<int32_t>(a)} * As<int32_t>(b))
+                       : (a & 0xFFFFFFFF) * (b & 0xFFFFFFFF);
     case Op::kMinimum:
       return extreme(true);
     case Op::kMaximum:
@@ -121,10 +126,12 @@ uint64_t IntegerResult(const Instruction& i, uint64_t a, uint64_t b, uint64_t c)
     case Op::kShiftLeft:
       return by >= bits ? 0 : a << by;
     case Op::kShiftRight:
-      if (i.type == Type::kS32) {
+      if (i.type == Type::kU64 || i.type == Type::kB64) return by >= bits ? 0 : a >> by;
+      require_32_bits();
+      if (is_signed) {
         return static_cast<uint64_t>(int64_t{As<int32_t>(a) >> std::min<uint64_t>(by, 31)});
       }
-      return by >= bits ? 0 : (bits == 64 ? a : a & 0xFFFFFFFF) >> by;
+      return by >= bits ? 0 : (a & 0xFFFFFFFF) >> by;
     case Op::kAnd:
       return a & b;
     case Op::kOr:

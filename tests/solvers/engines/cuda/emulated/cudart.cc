@@ -17,8 +17,10 @@ namespace csc::test {
 
 namespace {
 
-// A thread has no device before it has chosen one.
-thread_local bool has_chosen = false;
+// The engine's is the first. A thread begins with the second, as that of a caller who has
+// chosen it for himself: the engine must choose its own and give this one back.
+constexpr int kDevices = 2;
+thread_local int current_device = 1;
 
 // Every call has the device for itself.
 struct Call {
@@ -28,9 +30,9 @@ struct Call {
   Device& device;
   std::lock_guard<std::recursive_mutex> lock;
 };
-// And needs its thread to have chosen one.
+// And is for the engine's.
 struct DeviceCall : Call {
-  DeviceCall() { Rule(has_chosen, "the calling thread has not chosen the device"); }
+  DeviceCall() { Rule(current_device == 0, "the calling thread has not chosen the device"); }
 };
 
 }  // namespace
@@ -73,16 +75,16 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = kDevices;
   return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = current_device;
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) {
-  Rule(device == 0, "there is one device");
-  has_chosen = true;
+  Rule(0 <= device && device < kDevices, "there is no such device");
+  current_device = device;
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
@@ -188,9 +190,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
       }
       break;
     case cudaMemcpyDeviceToHost: {
-      Rule(device->Holds(from, bytes), "a copy of what is not on the device");
       const auto download = [=] {
-        Rule(device->memory.IsWritten(from, bytes), "a copy of nothing");
+        device->CheckReadable(from, bytes);
         std::memcpy(to, from, bytes);
       };
       call->queues.Push(in, {download, nullptr, nullptr});
@@ -198,8 +199,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
       break;
     }
     case cudaMemcpyDeviceToDevice:
-      Rule(device->Holds(from, bytes), "a copy of what is not on the device");
-      call->queues.Push(in, {[=] { device->Write(to, from, bytes); }, nullptr, nullptr});
+      call->queues.Push(in, {[=] { device->Copy(to, from, bytes); }, nullptr, nullptr});
       break;
     default:
       return cudaErrorInvalidMemcpyDirection;
@@ -216,8 +216,8 @@ cudaError_t cudaMemcpy2DAsync(void* to, size_t to_step, const void* from, size_t
   call->queues.Push(call->queues.Find(stream),
                     {[=] {
                        for (size_t row = 0; row < rows; ++row) {
-                         device->Write(static_cast<char*>(to) + row * to_step,
-                                       static_cast<const char*>(from) + row * from_step, row_bytes);
+                         device->Copy(static_cast<char*>(to) + row * to_step,
+                                      static_cast<const char*>(from) + row * from_step, row_bytes);
                        }
                      },
                      nullptr, nullptr});

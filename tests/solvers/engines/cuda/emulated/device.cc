@@ -27,6 +27,16 @@ void Device::Write(void* to, const void* from, size_t size) {
   memory.MarkWritten(to, size);
 }
 
+void Device::CheckReadable(const void* from, size_t size) {
+  Rule(Holds(from, size), "a copy of what is not on the device");
+  Rule(memory.IsWritten(from, size), "a copy of nothing");
+}
+
+void Device::Copy(void* to, const void* from, size_t size) {
+  CheckReadable(from, size);
+  Write(to, from, size);
+}
+
 void Device::Load(const void* wrapper) {
   // As nvcc's own crt/host_runtime.h and fatbinary_section.h have it.
   struct Wrapper {

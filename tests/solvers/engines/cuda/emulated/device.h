@@ -48,6 +48,10 @@ struct Device {
   bool Holds(const void* begin, size_t size) { return memory.Find(begin, size) != nullptr; }
   // Puts bytes onto the device.
   void Write(void* to, const void* from, size_t size);
+  // Of bytes to be copied from the device: they are there and somebody wrote them.
+  void CheckReadable(const void* from, size_t size);
+  // From the device to itself.
+  void Copy(void* to, const void* from, size_t size);
 
   // Reads the kernels of a fat binary's PTX, which must not be compressed.
   void Load(const void* wrapper);

@@ -23,6 +23,7 @@ std::string KernelOf(const std::string& body) {
 .maxntid 64, 1, 1
 {
 	.reg .pred 	%p<9>;
+	.reg .b16 	%rs<9>;
 	.reg .f32 	%f<9>;
 	.reg .b32 	%r<9>;
 	.reg .b64 	%rd<9>;
@@ -160,6 +161,12 @@ $L__BB0_2:
 
 TEST(MachineDeathTest, StopsAtWhatItDoesNotKnow) {
   EXPECT_DEATH(RunKernel("	vote.sync.any.pred 	%p1, %p2, -1;\n"), "vote");
+  for (const char* line :
+       {"shr.s64 \t%rd4, %rd2, 1;", "shr.u16 \t%rs1, 8, 1;", "shr.s16 \t%rs1, 8, 1;",
+        "mul.wide.u16 \t%r3, 2, 3;", "mul.wide.s16 \t%r3, 2, 3;"}) {
+    SCOPED_TRACE(line);
+    EXPECT_DEATH(RunKernel(std::string("\t") + line + "\n"), "no such integer arithmetic: ");
+  }
 }
 
 }  // namespace
