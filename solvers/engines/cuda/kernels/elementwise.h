@@ -178,6 +178,14 @@ struct Elementwise {
     kernel.Compute(elements, values);
     kernel.epilogue.template Finish<kCount>(elements, values);
   }
+  // What `kernel` makes of each element by itself; 0 where there is none.
+  template <typename K>
+  CSC_HOST_DEVICE static void ComputeEach(const K& kernel, const Element* elements, float* values) {
+    CSC_UNROLL
+    for (int k = 0; k < kCount; ++k) {
+      values[k] = elements[k].present ? kernel.ValueOf(elements[k]) : 0.0f;
+    }
+  }
 };
 
 struct PointwiseKernel : Elementwise {
@@ -195,15 +203,12 @@ struct NormaliseKernel : Elementwise {
   float epsilon;
 
   CSC_HOST_DEVICE void Compute(const Element* elements, float* values) const {
-    CSC_UNROLL
-    for (int k = 0; k < kCount; ++k) {
-      const Element& e = elements[k];
-      values[k] = 0;
-      if (!e.present) continue;
-      const float variance = Read(moments + channels.value() + e.channel);
-      const float centred = Read(source.At(e.sample) + e.inside) - Read(moments + e.channel);
-      values[k] = centred / sqrtf(variance + epsilon);
-    }
+    ComputeEach(*this, elements, values);
+  }
+  CSC_HOST_DEVICE float ValueOf(const Element& e) const {
+    const float variance = Read(moments + channels.value() + e.channel);
+    const float centred = Read(source.At(e.sample) + e.inside) - Read(moments + e.channel);
+    return centred / sqrtf(variance + epsilon);
   }
   CSC_HOST_DEVICE void operator()(uint32_t index) const { Run(*this, index); }
 };
@@ -217,16 +222,13 @@ struct NormaliseAdjointKernel : Elementwise {
   float epsilon;
 
   CSC_HOST_DEVICE void Compute(const Element* elements, float* values) const {
-    CSC_UNROLL
-    for (int k = 0; k < kCount; ++k) {
-      const Element& e = elements[k];
-      values[k] = 0;
-      if (!e.present) continue;
-      const uint32_t second = channels.value() + e.channel;
-      const float centred = Read(gradient.At(e.sample) + e.inside) - Read(sums + e.channel) -
-                            Read(normalised.At(e.sample) + e.inside) * Read(sums + second);
-      values[k] = centred / sqrtf(Read(moments + second) + epsilon);
-    }
+    ComputeEach(*this, elements, values);
+  }
+  CSC_HOST_DEVICE float ValueOf(const Element& e) const {
+    const uint32_t second = channels.value() + e.channel;
+    const float centred = Read(gradient.At(e.sample) + e.inside) - Read(sums + e.channel) -
+                          Read(normalised.At(e.sample) + e.inside) * Read(sums + second);
+    return centred / sqrtf(Read(moments + second) + epsilon);
   }
   CSC_HOST_DEVICE void operator()(uint32_t index) const { Run(*this, index); }
 };
