@@ -76,9 +76,9 @@ TEST(FolderTest, IsGreyWhenTheFirstPictureIs) {
   EXPECT_EQ(data.train.shape, (Shape{1, 4, 6}));
   EXPECT_EQ(data.train.pixels[0], 99);
   EXPECT_EQ(data.train.pixels[24], 2) << "b.png, of blue 1, green 2 and red 3";
-  EXPECT_EQ(OtherNotes(data),
-            std::vector<std::string>{"4 of 5 pictures are in colour and were made grey, as " +
-                                     (folder / "train/cat/a.png") + " is"});
+  EXPECT_EQ(OtherNotes(data), std::vector<std::string>{
+                                  "4 of 5 pictures have colour channels and were made grey, as " +
+                                  (folder / "train/cat/a.png") + " is"});
 }
 
 TEST(FolderTest, NotesNoColourWhereAllIsGrey) {

@@ -119,7 +119,7 @@ void ReadInto(const std::string& path, const Shape& shape, uint8_t* dst, Changed
   const bool grey = shape.channels == 1;
   cv::Mat image = Read(path, grey ? cv::IMREAD_ANYCOLOR : cv::IMREAD_COLOR);
   if (grey && image.channels() == 3) {
-    cv::cvtColor(image, image, cv::COLOR_BGR2GRAY);
+    image = Read(path, cv::IMREAD_GRAYSCALE);  // as whoever uses the network will
     ++changed->made_grey;
   }
   const cv::Size size(static_cast<int>(shape.width), static_cast<int>(shape.height));
@@ -226,8 +226,9 @@ DataSet LoadFolder(const std::string& folder, Executor* executor) {
   data.test = ReadSplit(test, shape, executor, &changed);
   const size_t all = train.size() + test.size();
   if (changed.made_grey > 0) {
-    data.notes.push_back(fmt::format("{} of {} pictures are in colour and were made grey, as {} is",
-                                     changed.made_grey.load(), all, train[0].path));
+    data.notes.push_back(
+        fmt::format("{} of {} pictures have colour channels and were made grey, as {} is",
+                    changed.made_grey.load(), all, train[0].path));
   }
   if (changed.resized > 0) {
     data.notes.push_back(fmt::format("{} of {} pictures resized to {} x {} pixels, the size of {}",
