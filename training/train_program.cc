@@ -223,8 +223,9 @@ int Train(const CLI::App& app, TrainCommand* command, Communicator* communicator
   std::filesystem::create_directories(command->out, error);
   Require(std::filesystem::is_directory(command->out), "{}: cannot be made into a folder: {}",
           command->out, error.message());
-  if (reports && !start.checkpoint) {
-    // An earlier training's: if this one is killed, it must not pass for its result.
+  if (reports) {
+    // Of an earlier training, or of fewer epochs: if this one is killed, it must not pass
+    // for its result.
     std::filesystem::remove(ResultPath(*command), error);
     Require(!error, "{}: cannot be removed: {}", ResultPath(*command), error.message());
   }
