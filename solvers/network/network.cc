@@ -81,6 +81,13 @@ void CheckNumberOfParameters(const Network& network) {
   Require(network.parameters.size() == wanted,
           "{} constant inputs (blobs) found: {} expected by the spec", network.parameters.size(),
           wanted);
+  for (size_t i = 0; i < network.layers.size(); ++i) {
+    const LayerSpec& layer = network.layers[i];
+    const size_t expected = ParameterNames(layer).size();
+    Require(static_cast<size_t>(layer.num_parameters) == expected,
+            "{}: {} constant inputs (blobs) found: {} expected", Where(i, layer.op),
+            layer.num_parameters, expected);
+  }
 }
 
 }  // namespace
@@ -188,11 +195,7 @@ Program BuildProgram(const Network& network, const Shape& input) {
   CheckNumberOfParameters(network);
   Program program;
   for (size_t i = 0; i < network.layers.size(); ++i) {
-    const std::vector<std::string> names = ParameterNames(network.layers[i]);
-    Require(static_cast<int>(names.size()) == network.layers[i].num_parameters,
-            "{}: {} constant inputs (blobs) found: {} expected", Where(i, network.layers[i].op),
-            network.layers[i].num_parameters, names.size());
-    for (const std::string& name : names) {
+    for (const std::string& name : ParameterNames(network.layers[i])) {
       const size_t next = program.parameters().size();
       program.AddParameter(fmt::format("layer{}.{}", i, name), network.parameters[next].dims);
     }

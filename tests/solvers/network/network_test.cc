@@ -174,7 +174,11 @@ TEST(Network, IsRefusedWithConstantsMissing) {
   ExpectRefusal([&] { ZeroSteps(network); }, parts);
   ExpectRefusal([&] { BuildProgram(network, {3, 6, 6}); }, parts);
   network.layers[0].num_parameters -= 1;
-  ExpectRefusal([&] { BuildProgram(network, {3, 6, 6}); }, {"layer 0 (ResCsc)", parts[0]});
+  const std::vector<std::string> of_layer = {"layer 0 (ResCsc)", parts[0]};
+  ExpectRefusal([&] { CheckNetwork(&network); }, of_layer);
+  ExpectRefusal([&] { OutputDims(network, {1, 3, 6, 6}); }, of_layer);
+  ExpectRefusal([&] { ZeroSteps(network); }, of_layer);
+  ExpectRefusal([&] { BuildProgram(network, {3, 6, 6}); }, of_layer);
 }
 
 TEST(Network, LeavesOutWhatAStepOfZeroMultiplies) {
