@@ -9,7 +9,7 @@ with - for PLUGIN.
 """
 import sys
 import cv2, numpy
-from csc_pipeline import load_plugin, parse_size, read_labels, read_picture
+from csc_pipeline import load_plugin, parse_size, read_labels, read_picture, run
 
 
 def main():
@@ -30,7 +30,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except RuntimeError as error:
-        sys.exit(str(error))
+    run(main)

@@ -2,7 +2,7 @@
 
 Raises RuntimeError, of one line, for what cannot work.
 """
-import ctypes, os, re
+import ctypes, os, re, sys
 import cv2
 
 WAYS_OUT = "Use the distribution's python3-opencv (/usr/bin/python3), or - for PLUGIN and model_portable.onnx, which needs none."
@@ -56,3 +56,11 @@ def read_picture(path, width, height, channels):
     if image is None:
         raise RuntimeError(f"{path}: not a picture that OpenCV reads, or not there")
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)  # as training does
+
+
+def run(main):
+    """A program's main: what cannot work ends it with one line and status 1."""
+    try:
+        main()
+    except (RuntimeError, cv2.error) as error:
+        sys.exit(" ".join(str(error).split()))

@@ -5,11 +5,11 @@
 """
 import glob, json, os, sys
 import cv2
-from csc_pipeline import load_plugin, parse_size, read_labels, read_picture
+from csc_pipeline import load_plugin, parse_size, read_labels, read_picture, run
 
 
 def main():
-    if len(sys.argv) < 5:
+    if len(sys.argv) != 5:
         sys.exit(__doc__)
     plugin, model, size, folder = sys.argv[1:]
     width, height, channels = parse_size(size)
@@ -30,7 +30,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except RuntimeError as error:
-        sys.exit(str(error))
+    run(main)

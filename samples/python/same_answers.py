@@ -8,13 +8,11 @@ DIR/CLASS/* are pictures, classes in the order of their names. For each of CSC_A
 difference of a logit. Each runs in a process of its own. Needs Debian's python3-opencv.
 """
 import glob, os, subprocess, sys, tempfile
-import numpy
+import cv2, numpy
+from csc_pipeline import load_plugin, parse_size, read_picture, run
 
 
 def logits(plugin, model, size, files):
-    import cv2
-    from csc_pipeline import load_plugin, parse_size, read_picture
-
     width, height, channels = parse_size(size)
     load_plugin(plugin)
     net = cv2.dnn.readNetFromONNX(model)
@@ -30,7 +28,7 @@ def main():
     if len(sys.argv) < 5:
         sys.exit(__doc__)
     plugin, model, size, folder = sys.argv[1:5]
-    files = sorted(glob.glob(os.path.join(folder, "*", "*")))
+    files = sorted(glob.glob(os.path.join(glob.escape(folder), "*", "*")))
     if not files:
         raise RuntimeError(f"same_answers.py: no pictures in {folder}/CLASS/")
     if len(sys.argv) > 5:  # the child
@@ -44,10 +42,11 @@ def main():
             child = subprocess.run([sys.executable, __file__, *sys.argv[1:5], out], capture_output=True, text=True,
                                    env={**os.environ, "CSC_ARITHMETIC": arithmetic})
             if child.returncode != 0:
-                print(f"{arithmetic}: {child.stderr.strip().splitlines()[-1]}")
-                if arithmetic == "bf16":
-                    continue
-                sys.exit(1)
+                reason = (child.stderr.strip().splitlines() or [f"status {child.returncode}"])[-1]
+                if arithmetic != "bf16":
+                    raise RuntimeError(f"{arithmetic}: {reason}")
+                print(f"{arithmetic}: {reason}")
+                continue
             answers = numpy.load(out)
             if arithmetic == "direct":
                 direct = answers
@@ -57,7 +56,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except RuntimeError as error:
-        sys.exit(str(error))
+    run(main)

@@ -66,16 +66,20 @@ class PipelineTest(unittest.TestCase):
         for program in "classify.py", "evaluate.py":
             command = [os.path.join(SAMPLES, program), "nowhere.so", "model.onnx", "8x8x2", "."]
             self.refused(run_python(command), "8x8x2", "32x32x3 or the like expected")
+        command = [os.path.join(SAMPLES, "evaluate.py"), "-", "model.onnx", "8x8x1", ".", "one too many"]
+        self.assertIn("evaluate.py PLUGIN", run_python(command).stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "labels.txt"), "w") as labels:
+                labels.write("0")
+            command = [os.path.join(SAMPLES, "evaluate.py"), "-", os.path.join(folder, "model.onnx"), "8x8x1", "."]
+            self.refused(run_python(command), "model.onnx")  # in OpenCV's words
         with tempfile.TemporaryDirectory() as folder:
             command = [os.path.join(SAMPLES, "same_answers.py"), "nowhere.so", "model.onnx", "8x8x1", folder]
             self.refused(run_python(command), folder, "no pictures")
             os.mkdir(os.path.join(folder, "class"))
             with open(os.path.join(folder, "class", "picture.png"), "wb"):
                 pass
-            result = run_python(command)  # of the process that it starts
-            self.assertEqual((result.returncode, result.stderr), (1, ""))
-            self.assertEqual(result.stdout.count("\n"), 1, result.stdout)
-            self.assertIn("direct: nowhere.so: not there", result.stdout)
+            self.refused(run_python(command), "direct: nowhere.so: not there")  # of the process that it starts
 
 
 if __name__ == "__main__":
