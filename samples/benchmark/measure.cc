@@ -8,6 +8,8 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <string>
 #include <vector>
 
 namespace csc {
@@ -40,18 +42,33 @@ double Median(std::vector<double> values) {
   return values.at(values.size() / 2);
 }
 
-// How long all threads of this process have waited for a core, so far.
-std::optional<double> QueuedSeconds() {
+// How long each thread of this process has waited for a core so far, in seconds; empty
+// where the system does not tell.
+using Waits = std::map<std::string, double>;
+
+Waits WaitsOfThreads() {
+  Waits waits;
+  bool tells = false;
   std::error_code absent;
-  double nanoseconds = 0;
   for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task", absent)) {
-    double running = 0;
+    double running = 0;  // nanoseconds
     double waiting = 0;
     std::ifstream file(thread.path() / "schedstat");
-    if (!(file >> running >> waiting)) return std::nullopt;
-    nanoseconds += waiting;
+    if (!(file >> running >> waiting)) continue;  // it has just ended
+    tells = tells || running > 0;
+    waits[thread.path().filename()] = 1e-9 * waiting;
   }
-  return absent ? std::nullopt : std::optional<double>(1e-9 * nanoseconds);
+  return tells ? waits : Waits();
+}
+
+// Of the threads that are still there; they come and go.
+double WaitedSince(const Waits& before, const Waits& now) {
+  double seconds = 0;
+  for (const auto& [thread, wait] : now) {
+    const auto then = before.find(thread);
+    seconds += wait - (then == before.end() ? 0 : then->second);
+  }
+  return seconds;
 }
 
 // The seconds of each of `repetitions` times `iterations` calls.
@@ -99,13 +116,13 @@ Timing Measure(double seconds, const std::function<void()>& work,
     if (beside) yardsticks.push_back(beside());
     const int begin = repetitions * slice / slices;
     const int end = repetitions * (slice + 1) / slices;
-    const std::optional<double> before = QueuedSeconds();
+    const Waits before = WaitsOfThreads();
     const auto slice_start = Clock::now();
     const std::vector<double> some = Time(end - begin, iterations, work);
     elapsed += std::chrono::duration<double>(Clock::now() - slice_start).count();
-    const std::optional<double> after = QueuedSeconds();
-    tells = tells && before && after;
-    if (tells) queued += *after - *before;
+    const Waits now = WaitsOfThreads();
+    tells = tells && !before.empty() && !now.empty();
+    queued += WaitedSince(before, now);
     times.insert(times.end(), some.begin(), some.end());
   }
   if (beside) yardsticks.push_back(beside());
