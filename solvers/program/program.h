@@ -86,6 +86,7 @@ enum class Opcode {
 };
 
 const char* Name(Opcode op);
+inline bool IsConvolution(Opcode op) { return op == Opcode::kAnalysis || op == Opcode::kSynthesis; }
 
 struct Instruction {
   Opcode op;

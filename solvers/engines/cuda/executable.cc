@@ -213,7 +213,7 @@ std::string CudaExecutable::Describe() const {
     }
     if (step.convolution >= 0) {
       text += DescribeConvolution(program_.instructions()[step.convolution], i.result);
-    } else if (i.op == Opcode::kAnalysis || i.op == Opcode::kSynthesis) {
+    } else if (IsConvolution(i.op)) {
       text += DescribeConvolution(i, i.result);
     } else if (i.op == Opcode::kFilterGradient) {
       text += DescribeGradient(i);

@@ -10,8 +10,6 @@
 
 namespace csc::cuda {
 
-inline bool IsConvolution(Opcode op) { return op == Opcode::kAnalysis || op == Opcode::kSynthesis; }
-
 // An instruction of a step.
 struct Link {
   int instruction = -1;

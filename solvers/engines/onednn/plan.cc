@@ -105,8 +105,7 @@ class Planner {
     }
     std::vector<char> touches_primitive(plan_.shapes.size(), 0);
     for (const Instruction& i : plan_.instructions) {
-      if (i.op == Opcode::kAnalysis || i.op == Opcode::kSynthesis ||
-          i.op == Opcode::kFilterGradient || i.op == Opcode::kSoftmaxLoss) {
+      if (IsConvolution(i.op) || i.op == Opcode::kFilterGradient || i.op == Opcode::kSoftmaxLoss) {
         for (const Term& term : i.terms) touches_primitive[term.value] = 1;
         if (i.result >= 0) touches_primitive[i.result] = 1;
       }

@@ -114,7 +114,7 @@ class Recomputation {
     }
     const Instruction& i = At(producer_[value]);
     Recipe all;
-    if (i.op == Opcode::kAnalysis || i.op == Opcode::kSynthesis) all.maps.insert(producer_[value]);
+    if (IsConvolution(i.op)) all.maps.insert(producer_[value]);
     for (const Term& term : i.terms) {
       const bool anew = IsRecomputed(term.value, level);
       if (anew && !IsJoin(term.value)) {

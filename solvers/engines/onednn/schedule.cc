@@ -158,7 +158,7 @@ class Scheduler {
     emitted_[index] = 1;
     AddToUnits(index);
     const Opcode op = At(index).op;
-    if (op == Opcode::kAnalysis || op == Opcode::kSynthesis) EmitFinishers(index);
+    if (IsConvolution(op)) EmitFinishers(index);
   }
 
   // Emits the elementwise instructions that need nothing but what is there and,
@@ -197,8 +197,7 @@ class Scheduler {
     if (IsElementwise(At(index).op) && !groups.empty()) {
       std::vector<int>& last = groups.back().units.back().instructions;
       const Opcode head = At(last[0]).op;
-      if ((IsElementwise(head) || head == Opcode::kAnalysis || head == Opcode::kSynthesis) &&
-          SamePositions(last[0], index)) {
+      if ((IsElementwise(head) || IsConvolution(head)) && SamePositions(last[0], index)) {
         last.push_back(index);
         return;
       }

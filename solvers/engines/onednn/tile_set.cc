@@ -19,9 +19,7 @@ int64_t FirstLaneOfSplit(int64_t lanes, int block, int part, int parts) {
   return lanes / block * part / parts * block;
 }
 
-bool IsConvolution(Opcode op) {
-  return op == Opcode::kAnalysis || op == Opcode::kSynthesis || op == Opcode::kFilterGradient;
-}
+bool HasFilters(Opcode op) { return IsConvolution(op) || op == Opcode::kFilterGradient; }
 
 ConvolutionShape ShapeOf(const Plan& plan, const Instruction& i, int64_t images) {
   ConvolutionShape shape;

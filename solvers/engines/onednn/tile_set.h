@@ -60,7 +60,8 @@ class TileSet {
   int64_t gradient_floats_ = 0;
 };
 
-bool IsConvolution(Opcode op);
+// A convolution, or the gradient of one by its filters.
+bool HasFilters(Opcode op);
 
 ConvolutionShape ShapeOf(const Plan& plan, const Instruction& i, int64_t images);
 
