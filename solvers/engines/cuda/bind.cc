@@ -1,5 +1,7 @@
 #include "solvers/engines/cuda/bind.h"
 
+#include <algorithm>
+
 #include "solvers/engines/cuda/binder.h"
 
 namespace csc::cuda {
@@ -122,15 +124,15 @@ Elementwise Binder::ElementwiseOf(ValueId value, const Epilogue& epilogue) const
 }
 
 void Binder::BindPointwise(const Step& step) {
+  const bool needed =
+      !step.sums.empty() || std::any_of(step.links.begin(), step.links.end(),
+                                        [](const Link& link) { return link.stored; });
+  if (!needed) return;
   const Instruction& i = program_.instructions()[step.instruction()];
   if (step.convolution >= 0) {
     return BindConvolution(program_.instructions()[step.convolution], i.result, EpilogueOf(step));
   }
-  if (i.terms.size() > Epilogue::kMaxTerms) {
-    // It stands alone in its step: where it is not stored, nobody reads it.
-    if (step.links[0].stored) BindLongSum(i);
-    return;
-  }
+  if (i.terms.size() > Epilogue::kMaxTerms) return BindLongSum(i);  // alone in its step
   AddElementwise(PointwiseKernel{ElementwiseOf(i.result, EpilogueOf(step))}, ShapeOf(i.result),
                  step);
 }
