@@ -136,12 +136,14 @@ TEST_F(CudaNetworkTest, LeavesTheCallersDeviceAsItWas) {
   cv::Mat output(2, shape.size(), CV_32F);
   OnDevice result(output);
   const ImagesOnDevice inputs(images);
-  SetCurrentDevice(1);
+  struct Other {
+    Other() { SetCurrentDevice(1); }
+    ~Other() { SetCurrentDevice(0); }
+  } other;
   CudaNetwork network(Identity(shape.channels), shape);
   EXPECT_EQ(CurrentDevice(), 1);
   network.Run(inputs.get(), {}, result.get(), TestStream());
   EXPECT_EQ(CurrentDevice(), 1);
-  SetCurrentDevice(0);
 }
 
 TEST_F(CudaNetworkTest, ConvertsAsBlobFromImagesDoes) {
