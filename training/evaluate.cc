@@ -129,7 +129,8 @@ int main(int argc, char** argv) {
   csc::CommandLine line;
   app.add_option("model", line.model, "the ONNX file")->required();
   app.add_option("--data", line.data, csc::DataSetNames())->capture_default_str();
-  app.add_option("--engine", line.engine, "runs the csc layers [$CSC_ENGINE, else the first present: onednn]");
+  app.add_option("--engine", line.engine,
+                 "runs the csc layers [$CSC_ENGINE, else the first present: onednn]");
   app.add_option("--limit-test", line.limit_test, "use so many images, evenly spaced [all]");
   app.add_option("--batch-size", line.batch_size, "images at a time")->capture_default_str();
   app.add_option("--threads", line.threads, "0 for all processors")->capture_default_str();

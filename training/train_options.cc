@@ -101,8 +101,9 @@ void AddRunOptions(CLI::App* app, TrainCommand* command) {
   for (const EngineInfo& info : KnownEngines()) {
     engines.push_back(info.present ? info.name : info.name + " (absent)");
   }
-  app->add_option("--engine", command->engine,
-                  fmt::format("{} [$CSC_ENGINE, else the first present]", fmt::join(engines, ", ")));
+  app->add_option(
+      "--engine", command->engine,
+      fmt::format("{} [$CSC_ENGINE, else the first present]", fmt::join(engines, ", ")));
   app->add_option("--arithmetic", command->arithmetic,
                   "what engines may do: float32 (any algorithm), direct (sums as written), tf32, "
                   "bf16 [$CSC_ARITHMETIC, else float32; to resume: the checkpoint's]");

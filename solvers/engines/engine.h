@@ -116,7 +116,7 @@ class Executable {
   virtual const Times* times() const { return nullptr; }
 
   // For people. A line a step, in order; where there was a choice, `: algorithm (reason)`,
-  // with `: details` before the reason where there are any.
+  // with `: details` before the reason where there are any. Lines on the whole may follow.
   virtual std::string Describe() const = 0;
 };
 

@@ -64,7 +64,7 @@ BandedSet::BandedSet(const Program& program, const Plan& plan, Arithmetic arithm
       stage_sums_(plan.stages.size()) {
   for (int k = 0; k < static_cast<int>(plan.instructions.size()); ++k) {
     const Opcode op = plan.instructions[k].op;
-    if (!IsConvolution(op)) continue;
+    if (!HasFilters(op)) continue;
     const ConvolutionShape shape = ShapeOf(plan, plan.instructions[k], 1);
     if (op != Opcode::kFilterGradient) {
       AddMap(k, shape, arithmetic);

@@ -19,8 +19,8 @@
 
 namespace csc::onednn {
 
-// Version of the rules that choose between algorithms. Another version may give
-// other bits.
+// Version of the rules that choose between algorithms, and of the order in which these
+// add. Another version may give other bits.
 constexpr int kAlgorithmVersion = 3;
 
 class BandedSet {

@@ -20,21 +20,20 @@ void Clear(Plane x, const Layout& layout, const Shape& shape, int64_t images) {
 
 bool HasPadding(const Layout& layout) { return layout.channels() != layout.lanes(); }
 
-// Calls body(channel, its offset in an image, first and end pixel) for the channels of
-// these lanes, a block's by pieces that stay in the first-level cache.
+// Calls body(channel, its offset in an image, first and end pixel) for the channels, lying
+// at `lanes`, of lanes [first_lane, end_lane), a block's by pieces that stay in the
+// first-level cache.
 template <typename Body>
-void ForEachPiece(const Layout& layout, int64_t pixels, int64_t first_lane, int64_t end_lane,
-                  const Body& body) {
+void ForEachPiece(const std::vector<int64_t>& lanes, int block, int64_t pixels, int64_t first_lane,
+                  int64_t end_lane, const Body& body) {
   constexpr int64_t kPiece = 128;  // pixels, of 64 bytes
-  const std::vector<int64_t> lanes = layout.LaneOfChannel();
   size_t end = 0;
   for (size_t begin = 0; begin < lanes.size(); begin = end) {
-    const int64_t block = lanes[begin] / layout.block;
-    while (end < lanes.size() && lanes[end] / layout.block == block) ++end;
+    while (end < lanes.size() && lanes[end] / block == lanes[begin] / block) ++end;
     if (lanes[begin] < first_lane || lanes[begin] >= end_lane) continue;
     for (int64_t p = 0; p < pixels; p += kPiece) {
       for (size_t c = begin; c < end; ++c) {
-        body(static_cast<int64_t>(c), LaneOffset(lanes[c], pixels, layout.block), p,
+        body(static_cast<int64_t>(c), LaneOffset(lanes[c], pixels, block), p,
              std::min(p + kPiece, pixels));
       }
     }
@@ -56,11 +55,12 @@ void ForEachStrided(const Shape& small, const Shape& large, const Geometry& g, c
 void LoadImages(const float* nchw, const Shape& shape, const Layout& layout, int64_t images,
                 int64_t first_lane, int64_t end_lane, Plane to) {
   const int64_t pixels = shape.height * shape.width;
+  const std::vector<int64_t> lanes = layout.LaneOfChannel();
   for (int64_t n = 0; n < images; ++n) {
     float* image = to.image(n);
     if (HasPadding(layout)) std::fill(image + first_lane * pixels, image + end_lane * pixels, 0.0f);
     const float* source = nchw + n * shape.size();
-    ForEachPiece(layout, pixels, first_lane, end_lane,
+    ForEachPiece(lanes, layout.block, pixels, first_lane, end_lane,
                  [&](int64_t channel, int64_t offset, int64_t first, int64_t end) {
                    const float* src = source + channel * pixels;
                    float* dst = image + offset;
@@ -72,10 +72,11 @@ void LoadImages(const float* nchw, const Shape& shape, const Layout& layout, int
 void StoreImages(Plane from, const Shape& shape, const Layout& layout, int64_t images,
                  int64_t first_lane, int64_t end_lane, float* nchw) {
   const int64_t pixels = shape.height * shape.width;
+  const std::vector<int64_t> lanes = layout.LaneOfChannel();
   for (int64_t n = 0; n < images; ++n) {
     const float* image = from.image(n);
     float* target = nchw + n * shape.size();
-    ForEachPiece(layout, pixels, first_lane, end_lane,
+    ForEachPiece(lanes, layout.block, pixels, first_lane, end_lane,
                  [&](int64_t channel, int64_t offset, int64_t first, int64_t end) {
                    const float* src = image + offset;
                    float* dst = target + channel * pixels;

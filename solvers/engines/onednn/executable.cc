@@ -91,7 +91,7 @@ void OneDnnExecutable::MakeTileSets(int64_t images, int max_parts) {
     std::set<int>& all = convolutions[at_a_time];
     for (const Unit& unit : group.units) {
       const int head = unit.instructions[0];
-      if (IsConvolution(plan_.instructions[head].op) && !banded_.map(head) &&
+      if (HasFilters(plan_.instructions[head].op) && !banded_.map(head) &&
           !banded_.gradient(head))
         all.insert(head);
     }

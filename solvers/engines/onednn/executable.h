@@ -82,7 +82,7 @@ class OneDnnExecutable : public Executable {
     bool moments = false;
   };
 
-  // How far workers have come with a unit that they share; a line of the caches.
+  // How far workers have come with a unit, a load or a store that they share; a line of the caches.
   struct alignas(64) Progress {
     std::atomic<uint64_t> claimed{0};  // a bit for each part
     std::atomic<int> done{0};

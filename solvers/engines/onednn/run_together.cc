@@ -1,6 +1,7 @@
 // A few images, one after the other, all workers on each: the latency mode.
 //
-// One parallel region covers an image. Each unit is split into parts that the
+// One parallel region covers an image. Each unit, and what is loaded and stored around
+// them, is split into parts that the
 // workers claim one by one; whoever finds nothing left to claim waits until the
 // unit is done, spinning briefly and then sleeping. Beside busy programs, a worker
 // that waits for one whose turn it is not keeps its own turn by sleeping; spinning
