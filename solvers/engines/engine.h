@@ -99,7 +99,7 @@ class Executable {
  public:
   virtual ~Executable() = default;
 
-  // Copies (and packs) the parameters: program.parameter_size() floats.
+  // Copies (and packs) the parameters: program.parameter_size() floats. Until then all are 0.
   virtual void SetParameters(const float* parameters) = 0;
 
   // Sizes the workspace for this batch and this many workers, so that Run

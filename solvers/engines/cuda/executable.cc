@@ -13,6 +13,28 @@
 
 namespace csc::cuda {
 
+namespace {
+
+// What a worker copies at a time, in some 20 us.
+constexpr int64_t kShare = 256 << 10;
+// What travels while the next is copied.
+constexpr int64_t kPiece = 16 * kShare;
+
+// Between arrays of the host, on all workers: one alone copies slower than the device
+// computes on what it copied.
+void CopyOnHost(Executor* executor, char* to, const char* from, int64_t bytes) {
+  const int64_t shares = (bytes + kShare - 1) / kShare;
+  if (executor == nullptr || shares < 2) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  executor->ParallelFor(shares, [&](int64_t k, int) {
+    std::memcpy(to + k * kShare, from + k * kShare, std::min(kShare, bytes - k * kShare));
+  });
+}
+
+}  // namespace
+
 CudaExecutable::CudaExecutable(const Program& program, Arithmetic arithmetic, const Tuning& tuning,
                                std::unique_ptr<Backend> backend)
     : device_(program, arithmetic, tuning, std::move(backend)),
@@ -50,8 +72,12 @@ void CudaExecutable::Reserve(int64_t batch, int) {
 void CudaExecutable::Upload(const RunArguments& arguments) {
   char* staged = to_device_.as<char>();
   const auto send = [&](void* device, const void* host, int64_t bytes) {
-    std::memcpy(staged, host, bytes);
-    backend_->UploadPinned(device, staged, bytes, Queue::kCompute);
+    for (int64_t first = 0; first < bytes; first += kPiece) {
+      const int64_t piece = std::min(kPiece, bytes - first);
+      CopyOnHost(arguments.executor, staged + first, static_cast<const char*>(host) + first, piece);
+      backend_->UploadPinned(static_cast<char*>(device) + first, staged + first, piece,
+                             Queue::kCompute);
+    }
     staged += Padded(bytes);
   };
   const int64_t batch = arguments.batch;
@@ -68,9 +94,9 @@ LossTotals CudaExecutable::Download(const RunArguments& arguments) {
   char* staged = to_host_.as<char>();
   arrivals_.clear();
   const auto receive = [&](void* host, const void* device, int64_t bytes) {
-    void* const pinned = staged;
+    char* const pinned = staged;
     backend_->Download(pinned, device, bytes);
-    if (host != nullptr) arrivals_.push_back({host, pinned, bytes});
+    if (host != nullptr) arrivals_.push_back({static_cast<char*>(host), pinned, bytes});
     staged += Padded(bytes);
     return pinned;
   };
@@ -90,7 +116,7 @@ LossTotals CudaExecutable::Download(const RunArguments& arguments) {
       plan_.has_loss ? receive(nullptr, device_.results(), LossResults::Bytes(batch)) : nullptr;
   backend_->Synchronise();
   for (const Arrival& arrival : arrivals_) {
-    std::memcpy(arrival.host, arrival.pinned, arrival.bytes);
+    CopyOnHost(arguments.executor, arrival.host, arrival.pinned, arrival.bytes);
   }
   if (results == nullptr) return {};
   return TotalsOf(LossResults(results, batch), batch);

@@ -41,14 +41,15 @@ class CudaExecutable : public Executable, public DeviceExecutable, public Traini
   std::string NotReduced(const char* why) const;
 
   // By way of pinned memory, which the device reads and writes by itself: one copy
-  // of each array each way.
+  // of each array each way, shared by the executor's workers, in pieces that travel while
+  // the next are copied.
   void Upload(const RunArguments& arguments);
   // Waits for the device.
   LossTotals Download(const RunArguments& arguments);
   // An array that has been asked of the device, and where it goes from there.
   struct Arrival {
-    void* host;
-    const void* pinned;
+    char* host;
+    const char* pinned;
     int64_t bytes;
   };
 

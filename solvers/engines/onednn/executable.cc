@@ -128,6 +128,7 @@ const TileSet* OneDnnExecutable::FindTileSet(int64_t images, int max_parts) cons
 
 void OneDnnExecutable::SetParameters(const float* parameters) {
   OneOmpThread one_thread;
+  packed_any_ = true;
   std::copy_n(parameters, parameters_.size(), parameters_.begin());
   const auto by_lane = [&](const ChannelVector& v, const Layout& layout) {
     std::vector<float> lanes;
@@ -222,6 +223,7 @@ void OneDnnExecutable::Run(const RunArguments& arguments) {
   CheckRunArguments(program_, arguments);
   SerialExecutor serial;
   Executor* executor = arguments.executor ? arguments.executor : &serial;
+  if (!packed_any_) SetParameters(std::vector<float>(parameters_.size()).data());
   Reserve(arguments.batch, executor->num_workers());
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();

@@ -141,6 +141,7 @@ class OneDnnExecutable : public Executable {
   bool has_loss_ = false;
   int64_t num_units_ = 0;  // and two for each group
   std::vector<float> parameters_;
+  bool packed_any_ = false;
   std::vector<Packed> packed_;  // by instruction
   std::vector<std::unique_ptr<TileSet>> tile_sets_;
   std::vector<Worker> workers_;

@@ -9,6 +9,7 @@
 
 #include "solvers/engines/registry.h"
 #include "solvers/error.h"
+#include "solvers/executor.h"
 #include "tests/solvers/compare.h"
 #include "tests/solvers/gradients.h"
 #include "tests/solvers/random.h"
@@ -67,6 +68,50 @@ TEST_P(ExecutableOf, ComputesOtherOutputsFromOtherInputs) {
             << "run " << run << ", batch " << work.batch;
       }
     });
+  }
+}
+
+TEST_P(ExecutableOf, HasParametersOfZeroUntilTheyAreSet) {
+  Program program;
+  const int filters = program.AddParameter("F", {2, 3, 1, 1});
+  const int scale = program.AddParameter("s", {1});
+  const ValueId x = program.AddInput({3, 5, 5});
+  program.MarkOutput(program.Analysis(x, filters, {}));
+  program.MarkOutput(program.Combine({{x, {2}}, {x, {1, scale}}}));
+  const auto executable = engine_.Prepare(program);
+  const std::vector<float> input(75, 3);
+  std::vector<float> analysis(50, -1), sum(75, -1);
+  RunArguments arguments;
+  arguments.batch = 1;
+  arguments.inputs = {input.data()};
+  arguments.outputs = {analysis.data(), sum.data()};
+  executable->Run(arguments);
+  EXPECT_EQ(analysis, std::vector<float>(50, 0));
+  EXPECT_EQ(sum, std::vector<float>(75, 6));
+}
+
+// Engines with memory of their own send such arrays there, and fetch them, in pieces.
+TEST_P(ExecutableOf, TakesLargeArraysOnAnyNumberOfWorkers) {
+  const Shape shape = {3, 600, 701};
+  Program program;
+  program.MarkOutput(program.Combine({{program.AddInput(shape), {2}}}));
+  const auto executable = engine_.Prepare(program);
+  constexpr int64_t kBatch = 2;
+  std::vector<float> input(kBatch * shape.size()), expected(input.size());
+  for (size_t i = 0; i < input.size(); ++i) {
+    input[i] = static_cast<float>(i % 8191);
+    expected[i] = 2 * input[i];
+  }
+  for (int workers = 1; workers <= 3; ++workers) {
+    const auto executor = MakeThreadPool(workers);
+    std::vector<float> output(input.size());
+    RunArguments arguments;
+    arguments.batch = kBatch;
+    arguments.inputs = {input.data()};
+    arguments.outputs = {output.data()};
+    arguments.executor = executor.get();
+    executable->Run(arguments);
+    EXPECT_TRUE(output == expected) << workers << " workers";
   }
 }
 
