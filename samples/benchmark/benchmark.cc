@@ -9,6 +9,7 @@
 #include <memory>
 #include <opencv2/core/utils/logger.hpp>
 
+#include "samples/benchmark/in_turns.h"
 #include "samples/benchmark/json_report.h"
 #include "samples/benchmark/machine.h"
 #include "samples/benchmark/neighbours.h"
@@ -126,6 +127,11 @@ void MeasureCase(const Case& one, const Options& options, const RunOptions& run,
   }
   for (const auto& rival : rivals) {
     add(rival->Run(workload, *engines.at(0), run.executor, run.scratch));
+  }
+  for (const Engine* engine : engines) {
+    for (Arithmetic arithmetic : arithmetics) {
+      MeasureInTurns(workload, *engine, arithmetic, rivals, run, &report->results);
+    }
   }
 }
 

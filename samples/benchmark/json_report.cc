@@ -51,7 +51,8 @@ Json ToJson(const Report& report, const Result& r) {
       {"share_of_peak_then", r.timing.beside > 0 ? Json(r.Rate() / r.timing.beside) : Json()},
       {"queued_share",
        r.timing.queued ? Json(*r.timing.queued / static_cast<double>(report.threads)) : Json()},
-      {"runs", r.timing.runs}});
+      {"runs", r.timing.runs},
+      {"in_turns", r.in_turns}});
   if (r.workspace.total > 0) json["workspace_bytes"] = ToJson(r.workspace);
   if (r.times) json["worker_seconds_per_image"] = ToJson(*r.times);
   const Result* rival = r.runner.rival ? nullptr : BestRival(report.results, r);

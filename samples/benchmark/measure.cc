@@ -135,4 +135,17 @@ Timing Measure(double seconds, const std::function<void()>& work,
   return timing;
 }
 
+Timing Middle(std::vector<Timing> timings) {
+  std::sort(timings.begin(), timings.end(),
+            [](const Timing& a, const Timing& b) { return a.median_seconds < b.median_seconds; });
+  Timing middle = timings.at(timings.size() / 2);
+  middle.best_seconds = timings[0].best_seconds;
+  middle.runs = 0;
+  for (const Timing& timing : timings) {
+    middle.best_seconds = std::min(middle.best_seconds, timing.best_seconds);
+    middle.runs += timing.runs;
+  }
+  return middle;
+}
+
 }  // namespace csc

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <optional>
+#include <vector>
 
 namespace csc {
 
@@ -24,6 +25,10 @@ struct Timing {
 // yardstick that sees the same frequencies and the same other tenants.
 Timing Measure(double seconds, const std::function<void()>& work,
                const std::function<double()>& beside = nullptr);
+
+// Of several timings of the same: the one with the middle median, with the best of all
+// and all runs. At least one.
+Timing Middle(std::vector<Timing> timings);
 
 }  // namespace csc
 

@@ -45,6 +45,8 @@ struct Result {
   Workspace workspace;
   std::optional<Times> times;  // of one image
   std::string declined;        // why there is no time; else empty
+  bool repeatable = false;     // a rival's, which can time it once more
+  bool in_turns = false;       // timed in turns with others (in_turns.h)
 
   bool measured() const { return declined.empty(); }
   double ImageMs() const { return 1e3 * timing.median_seconds / static_cast<double>(batch); }
@@ -81,12 +83,13 @@ struct Report {
 
 // The fastest measured rival at the work of `ours`, over all batches and forms, in
 // the same arithmetic, or where it has none of that in float32; null for none at all.
+// Where ours was timed in turns with rivals, one of these.
 inline const Result* BestRival(const std::vector<Result>& results, const Result& ours) {
   const Result* best = nullptr;
   for (const std::string& arithmetic : {ours.runner.arithmetic, std::string("float32")}) {
     for (const Result& r : results) {
       if (!r.runner.rival || !r.measured() || !r.SameWork(ours)) continue;
-      if (r.runner.arithmetic != arithmetic) continue;
+      if (r.runner.arithmetic != arithmetic || (ours.in_turns && !r.in_turns)) continue;
       if (best == nullptr || r.ImageMs() < best->ImageMs()) best = &r;
     }
     if (best != nullptr) break;

@@ -125,6 +125,11 @@ std::map<std::string, std::vector<float>> Expected(const Workload& workload, con
   return {{"scores", std::move(scores)}};
 }
 
+Timing TimingOf(const Json& answer) {
+  return {answer.at("median").get<double>(), answer.at("best").get<double>(),
+          answer.at("runs").get<int>()};
+}
+
 Json Answer(Subprocess* process, const std::string& who) {
   const std::optional<std::string> line = process->ReadLine();
   Require(line.has_value(), "{} ended without an answer; it may have said why above", who);
@@ -170,7 +175,7 @@ std::vector<Result> Rival::Run(const Workload& workload, const Engine& engine, E
   }
   WriteWork(workload, options_, batches, scratch);
   const auto expected = Expected(workload, engine, executor);
-  process_->WriteLine(scratch);
+  process_->WriteLine(Json{{"work", scratch}}.dump());
   std::vector<Result> results;
   while (true) {
     const Json answer = Answer(process_.get(), label_);
@@ -182,8 +187,8 @@ std::vector<Result> Rival::Run(const Workload& workload, const Engine& engine, E
     if (answer.contains("failed")) {
       result.declined = answer.at("failed").get<std::string>();
     } else {
-      result.timing = {answer.at("median").get<double>(), answer.at("best").get<double>(),
-                       answer.at("runs").get<int>()};
+      result.timing = TimingOf(answer);
+      result.repeatable = answer.value("repeatable", false);
       const std::string who = fmt::format("{}, {}", label_, result.runner.form);
       for (const auto& [name, values] : expected) {
         const std::string path = scratch + "/" + name + ".f32";
@@ -203,6 +208,14 @@ std::vector<Result> Rival::Run(const Workload& workload, const Engine& engine, E
       results.push_back(std::move(result));
     }
   }
+}
+
+Timing Rival::RunAgain(const Result& result, double seconds) {
+  const Json what = {{"arithmetic", result.runner.arithmetic},
+                     {"form", result.runner.form},
+                     {"batch", result.batch}};
+  process_->WriteLine(Json{{"again", what}, {"seconds", seconds}}.dump());
+  return TimingOf(Answer(process_.get(), label_));
 }
 
 }  // namespace csc

@@ -3,7 +3,8 @@
 //
 // The child and we speak in lines of JSON: it says hello with its name, version
 // and configuration; then, for each folder that it is given, one line for every
-// form and batch, and a last one. WriteWork says what such a folder holds.
+// form and batch, and a last one; a line more for what it is to time once more.
+// WriteWork says what such a folder holds.
 
 #ifndef CSC_SAMPLES_BENCHMARK_RIVAL_H_
 #define CSC_SAMPLES_BENCHMARK_RIVAL_H_
@@ -40,16 +41,23 @@ class Rival {
   // "PyTorch 2.1.0 (...)": name, version, threads and configuration.
   const std::string& description() const { return description_; }
 
+  // "PyTorch 2.1.0": the program of its results.
+  const std::string& label() const { return label_; }
+
   // Times a workload. `scratch` is a folder; `engine` computes what the results
   // must agree with, in its direct form. A form that fails is a result with the
   // reason. Throws Error when numbers differ.
   std::vector<Result> Run(const Workload& workload, const Engine& engine, Executor* executor,
                           const std::string& scratch);
 
+  // Times what a result of the latest workload is of once more, for about so many
+  // seconds. It must be repeatable.
+  Timing RunAgain(const Result& result, double seconds);
+
  private:
   const RivalOptions options_;
   std::unique_ptr<Subprocess> process_;
-  std::string label_;  // "PyTorch 2.1.0"
+  std::string label_;
   std::string description_;
 };
 

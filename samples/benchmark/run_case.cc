@@ -107,11 +107,16 @@ void DirectPlugin(const Engine& engine, Arithmetic arithmetic, int threads) {
 
 // Beside the processor's peak at that time, where it is the processor that works: a GPU
 // would go on with a training step meanwhile, which would then seem to take no time.
+Timing MeasureBesidePeak(const std::string& engine, double seconds, int threads,
+                         const std::function<void()>& work) {
+  if (engine == "cuda") return Measure(seconds, work);
+  constexpr double kSeconds = 0.03;  // some ten windows
+  return Measure(seconds, work, [&] { return PresentFlops(threads, kSeconds); });
+}
+
 Timing MeasureBesidePeak(const Runner& runner, const RunOptions& options,
                          const std::function<void()>& work) {
-  if (runner.program == "cuda") return Measure(options.seconds, work);
-  constexpr double kSeconds = 0.03;  // some ten windows
-  return Measure(options.seconds, work, [&] { return PresentFlops(options.threads, kSeconds); });
+  return MeasureBesidePeak(runner.program, options.seconds, options.threads, work);
 }
 
 // Where the time of an image goes, in further runs; nothing if the engine keeps no
@@ -233,6 +238,28 @@ std::vector<Result> RunCase(const Workload& workload, const Engine& engine, Arit
     }
   }
   return results;
+}
+
+std::function<Timing(double)> Repeatable(const Workload& workload, const Engine& engine,
+                                         Arithmetic arithmetic, int64_t batch,
+                                         const RunOptions& options) {
+  const std::shared_ptr<Executable> executable =
+      engine.Prepare(workload.program, OptionsOf(arithmetic));
+  std::function<void()> work;
+  if (workload.what.phase == Phase::kTraining) {
+    executable->SetParameters(workload.parameters.data());
+    const auto step =
+        std::make_shared<TrainingStep>(workload, executable.get(), options.executor, batch);
+    work = [step] { step->Step(); };
+  } else {
+    executable->SetParameters(FlattenParameters(workload.network).data());
+    const auto direct =
+        std::make_shared<EngineInference>(workload, executable.get(), options.executor);
+    work = [direct, batch] { direct->Run(batch); };
+  }
+  return [executable, work, name = engine.name(), threads = options.threads](double seconds) {
+    return MeasureBesidePeak(name, seconds, threads, work);
+  };
 }
 
 NeighbourResult RunBesideNeighbours(const Workload& workload, const Engine& engine,

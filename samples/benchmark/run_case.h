@@ -3,6 +3,7 @@
 #ifndef CSC_SAMPLES_BENCHMARK_RUN_CASE_H_
 #define CSC_SAMPLES_BENCHMARK_RUN_CASE_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,12 @@ struct RunOptions {
 // engine's.
 std::vector<Result> RunCase(const Workload& workload, const Engine& engine, Arithmetic arithmetic,
                             const RunOptions& options);
+
+// Times the engine, called directly, at one of these batches once more: for so many
+// seconds whenever it is called. Everything given must outlive it. Throws EngineDeclined.
+std::function<Timing(double seconds)> Repeatable(const Workload& workload, const Engine& engine,
+                                                 Arithmetic arithmetic, int64_t batch,
+                                                 const RunOptions& options);
 
 // The latency of one image called directly, idle and beside `count` neighbours.
 NeighbourResult RunBesideNeighbours(const Workload& workload, const Engine& engine,

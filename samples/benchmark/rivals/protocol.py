@@ -68,17 +68,35 @@ class Work:
             begin = time.perf_counter()
             run()
             times.append((time.perf_counter() - begin) / calls)
-        return {"median": statistics.median(times), "best": min(times), "runs": len(times)}
+        timing = {"median": statistics.median(times), "best": min(times), "runs": len(times)}
+        # For the benchmark, which may ask for the same once more. What it holds stays as long.
+        return {**timing, "again": lambda seconds: self.measure(run, seconds, calls)}
 
 
 def serve(name, version, configuration, rival):
     """`rival(work)` yields dicts: batch, form and either what Work.measure gave or the reason why it `failed`."""
+    again = {}
+
+    def identity(answer):
+        return answer.get("arithmetic", "float32"), answer["form"], answer["batch"]
+
+    def answer_to(question):
+        if "again" in question:
+            timing = again[identity(question["again"])](question["seconds"])
+            say(median=timing["median"], best=timing["best"], runs=timing["runs"])
+            return
+        again.clear()
+        for answer in rival(Work(question["work"], numpy)):
+            if "again" in answer:
+                again[identity(answer)] = answer.pop("again")
+                answer["repeatable"] = True
+            say(**answer)
+        say(done=True)
+
     numpy = importlib.import_module("numpy")
     say(name=name, version=version, configuration=configuration)
     for line in sys.stdin:
         try:
-            for answer in rival(Work(line.rstrip("\n"), numpy)):
-                say(**answer)
-            say(done=True)
+            answer_to(json.loads(line))
         except Exception as reason:  # whatever it is, the benchmark must hear of it
             say(error=f"{type(reason).__name__}: {reason}")

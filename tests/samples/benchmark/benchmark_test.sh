@@ -87,11 +87,41 @@ assert abs(own["best_rival"]["times_as_long"] - best / own["ms_per_image"]) < 1e
 assert report["beside_neighbours"][0]["busy_ms"] > 0, report["beside_neighbours"]
 PY
 
+# --- a rival that takes another time whenever it is asked: its fastest form is timed five times more, in turns with ours ---
+cat > rival_of_seconds.py <<'PY'
+import sys
+sys.path.insert(0, sys.argv[1].rsplit("/", 1)[0])
+from protocol import serve
+import cv2
+
+def rival(work):
+    net = cv2.dnn.readNetFromONNX(work.portable)
+    net.setInput(work.images(work.checked))
+    work.write(scores=net.forward())
+    yield {"batch": 1, "form": "slow", "median": 3, "best": 3, "runs": 3, "again": lambda seconds: 1 / 0}
+    later = iter([(4, 3), (9, 8), (1, 1), (8, 7), (5, 0.5)])
+    again = lambda seconds: dict(zip(("median", "best", "runs"), (*next(later), 4)))
+    yield {"batch": 1, "form": "fast", "median": 2, "best": 2, "runs": 3, "again": again}
+
+serve("Seconds", "1", "none", rival)
+PY
+printf '#!/bin/sh\nexec /usr/bin/python3 rival_of_seconds.py "$@"\n' > seconds
+chmod +x seconds
+"$benchmark" $small --batch 1 --path engine --compare pytorch --python ./seconds --json - > result.json 2> progress
+check <<'PY'
+import json
+own, slow, fast = json.load(open("result.json"))["results"]
+assert (slow["ms_per_image"], slow["runs"]) == (3000, 3), slow
+assert (fast["ms_per_image"], fast["best_ms_per_image"], fast["runs"]) == (5000, 500, 20), fast
+assert own["runs"] >= 15 and own["best_rival"]["form"] == "fast", own
+assert (slow["in_turns"], fast["in_turns"], own["in_turns"]) == (False, True, True)
+PY
+
 # --- a rival whose numbers are wrong, one without its packages, one that is no program ---
 cat > wrong <<'SH'
 #!/bin/sh
 echo '{"name": "Wrong", "version": "1", "configuration": "none"}'
-read -r folder
+IFS='"' read -r _ _ _ folder _
 head -c 160 /dev/zero > "$folder/scores.f32"
 echo '{"batch": 1, "form": "zeros", "median": 1, "best": 1, "runs": 3}'
 echo '{"done": true}'

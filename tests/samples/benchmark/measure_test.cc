@@ -73,6 +73,14 @@ TEST(Measure, TellsHowLongThreadsWaitedForACore) {
   EXPECT_LT(*timing.queued, 2.1);
 }
 
+TEST(Middle, HasTheMiddleMedianTheBestOfAllAndAllRuns) {
+  const Timing middle = Middle({{3, 1, 4, 30, {}}, {2, 2, 5, 20, {}}, {9, 3, 6, 90, {}}});
+  EXPECT_EQ(middle.median_seconds, 3);
+  EXPECT_EQ(middle.best_seconds, 1);
+  EXPECT_EQ(middle.runs, 15);
+  EXPECT_EQ(middle.beside, 30);
+}
+
 TEST(Measure, ThrowsOnWhatTheWorkThrows) {
   int calls = 0;
   const auto fails_later = [&] {
