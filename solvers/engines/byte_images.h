@@ -15,8 +15,8 @@ namespace csc {
 // The part of an image that is used, as large as the image: it begins `down` and
 // `right` of the image's corner, is 0 beyond the image, and mirrored at last.
 struct Crop {
-  int16_t down = 0;
-  int16_t right = 0;
+  int32_t down = 0;
+  int32_t right = 0;
   bool mirrored = false;
 
   // Of the image, at row y and column x of what is used. May lie beyond it.

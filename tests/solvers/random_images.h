@@ -24,7 +24,7 @@ inline ByteBatch RandomImages(Random* random, const Shape& shape, int64_t count)
     batch.pixels.push_back(static_cast<uint8_t>(random->Int(0, batch.white)));
   }
   const auto offset = [&](int64_t side) {
-    return static_cast<int16_t>(random->Int(-side - 1, side + 1));
+    return static_cast<int32_t>(random->Int(-side - 1, side + 1));
   };
   for (int64_t n = 0; n < count; ++n) {
     const Crop crop = {offset(shape.height), offset(shape.width), random->Chance(0.5)};

@@ -14,9 +14,7 @@ int AugmentationPadding(const Shape& shape) {
 
 Crop RandomCrop(int padding, bool flip, uint64_t seed, uint64_t epoch, uint32_t index) {
   Random random(seed, Stream::kAugmentation, {epoch, index});
-  const auto offset = [&] {
-    return static_cast<int16_t>(static_cast<int>(random.Below(2 * padding + 1)) - padding);
-  };
+  const auto offset = [&] { return static_cast<int>(random.Below(2 * padding + 1)) - padding; };
   Crop crop;
   crop.down = offset();
   crop.right = offset();
