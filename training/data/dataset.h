@@ -54,7 +54,7 @@ void NoteCounts(int64_t train, int64_t test, DataSet* data);
 
 // `count` images at `indices` as floats in [0, 1], [count, C, H, W].
 void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices, int64_t count,
-             float* dst);
+             Executor* executor, float* dst);
 
 // A number that differs where shapes, pixels, labels or classes do: a training
 // must not be continued on other data.
