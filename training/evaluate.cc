@@ -89,7 +89,7 @@ int Evaluate(const CommandLine& line) {
     const int sizes[] = {static_cast<int>(count), static_cast<int>(shape.channels),
                          static_cast<int>(shape.height), static_cast<int>(shape.width)};
     cv::Mat blob(4, sizes, CV_32F);
-    ToFloat(data, images, indices.data() + begin, count, blob.ptr<float>());
+    ToFloat(data, images, indices.data() + begin, count, nullptr, blob.ptr<float>());
     const auto start = std::chrono::steady_clock::now();
     const cv::Mat logits = ThroughOpenCv(on_images, [&] {
       net.setInput(blob);

@@ -61,7 +61,7 @@ Evaluation Evaluator::Evaluate(const Network& network, const DataSet& data, cons
   for (int64_t begin = share.begin; begin < share.end; begin += batch_size_) {
     if (communicator == nullptr && stop && stop()) return {0, 0, false};
     const int64_t count = std::min(batch_size_, share.end - begin);
-    ToFloat(data, images, indices.data() + begin, count, batch.data());
+    ToFloat(data, images, indices.data() + begin, count, executor_, batch.data());
     RunArguments arguments;
     arguments.batch = count;
     arguments.inputs = {batch.data()};

@@ -16,6 +16,8 @@ class HostSession : public TrainingSession {
               const SessionOptions& options)
       : executable_(executable),
         options_(options),
+        input_(training.program.shape(training.program.inputs().at(0))),
+        images_(options.batch * input_.size()),
         outputs_(training.program.outputs().size()),
         parameters_(training.program.parameter_size()),
         velocity_(parameters_.size()),
@@ -58,9 +60,13 @@ class HostSession : public TrainingSession {
       std::fill(gradients_.begin(), gradients_.end(), 0.0f);
       return result;
     }
+    Require(arguments.batch <= options_.batch, "a batch of {}: {} at most expected",
+            arguments.batch, options_.batch);
+    ConvertImages(arguments.images, arguments.batch, arguments.white, input_, options_.executor,
+                  images_.data());
     RunArguments run;
     run.batch = arguments.batch;
-    run.inputs = {arguments.images};
+    run.inputs = {images_.data()};
     run.outputs.resize(outputs_);
     run.labels = arguments.labels;
     run.gradients = gradients_.data();
@@ -86,6 +92,8 @@ class HostSession : public TrainingSession {
 
   Executable* const executable_;
   const SessionOptions options_;
+  const Shape input_;
+  std::vector<float> images_;  // of the largest batch
   const size_t outputs_;
   std::vector<float> parameters_;
   std::vector<float> velocity_;

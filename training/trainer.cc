@@ -91,6 +91,7 @@ int64_t Trainer::Step() {
   StepArguments arguments;
   arguments.batch = batch.size();
   arguments.images = batch.images.data();
+  arguments.white = data_.white;
   arguments.labels = batch.labels.data();
   arguments.rate = LearningRate(schedule_, epoch_, step_, num_steps());
   arguments.share = static_cast<double>(batch.size()) / static_cast<double>(batch.all_images);
@@ -133,13 +134,17 @@ std::vector<float> Trainer::MeasureMoments() {
   MomentSums sums(training_);
   measurer_->SetParameters(parameters_.data());
   std::vector<float> statistics(training_.statistics_size());
+  std::vector<float> images;
   const int64_t count = (kMeasuredImages - 1) / options_.batch_size + 1;
   for (int64_t step = 0; step < std::min(count, num_steps()); ++step) {
     const Batch batch = loader_.Get(epoch_, step);
     if (batch.size() == 0) continue;
+    images.resize(batch.size() * data_.train.shape.size());
+    ConvertImages(batch.images.data(), batch.size(), data_.white, data_.train.shape, executor_,
+                  images.data());
     RunArguments arguments;
     arguments.batch = batch.size();
-    arguments.inputs = {batch.images.data()};
+    arguments.inputs = {images.data()};
     arguments.outputs = {nullptr};
     arguments.statistics = statistics.data();
     arguments.executor = executor_;

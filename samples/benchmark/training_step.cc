@@ -46,6 +46,8 @@ TrainingStep::TrainingStep(const Workload& workload, Executable* executable, Exe
     : workload_(workload),
       batch_(batch),
       session_(BeginSession(executable, workload.training, OptionsOf(workload, executor, batch))) {
+  const int64_t size = workload.pixels.size() / workload.labels.size();
+  for (int64_t n = 0; n < batch; ++n) images_.push_back({workload.pixels.data() + n * size, {}});
   session_->SetState(workload.parameters.data(),
                      std::vector<float>(workload.parameters.size()).data());
   Queue();
@@ -58,7 +60,7 @@ void TrainingStep::Step() {
 }
 
 void TrainingStep::Queue() {
-  session_->Queue({batch_, workload_.images.data(), workload_.labels.data(), kLearningRate});
+  session_->Queue({batch_, images_.data(), kWhite, workload_.labels.data(), kLearningRate});
 }
 
 }  // namespace csc

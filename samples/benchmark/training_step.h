@@ -44,6 +44,7 @@ class TrainingStep {
 
   const Workload& workload_;
   const int64_t batch_;
+  std::vector<ByteImage> images_;
   const std::unique_ptr<TrainingSession> session_;
 };
 

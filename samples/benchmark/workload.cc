@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "solvers/engines/byte_images.h"
 #include "solvers/program/cost.h"
 
 namespace csc {
@@ -63,9 +64,10 @@ Workload MakeWorkload(const Case& what, const Engine& engine, Executor* executor
   const int64_t count = std::max({workload.largest_batch(), kChecked, ImagesForMoments(what.side),
                                   kImages * 32 * 32 / (what.side * what.side)});
   std::mt19937 random(kSeed);
-  std::uniform_real_distribution<float> uniform(0, 1);
-  workload.images.resize(count * input.size());
-  for (float& value : workload.images) value = uniform(random);
+  for (int64_t i = 0; i < count * input.size(); ++i) {
+    workload.pixels.push_back(static_cast<uint8_t>(random() >> 24));
+    workload.images.push_back(Brightness(workload.pixels.back(), kWhite));
+  }
   for (int64_t i = 0; i < count; ++i) workload.labels.push_back(i % kClasses);
 
   if (what.phase == Phase::kInference) {

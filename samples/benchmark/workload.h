@@ -31,7 +31,8 @@ struct Workload {
   double flops = 0;
   double bytes = 0;
 
-  std::vector<float> images;    // at least the largest batch and kChecked
+  std::vector<uint8_t> pixels;  // of at least the largest batch and kChecked images
+  std::vector<float> images;    // the same images as floats
   std::vector<int32_t> labels;  // as many
 
   int64_t largest_batch() const;
@@ -41,6 +42,7 @@ struct Workload {
 inline constexpr int64_t kChecked = 4;
 
 inline constexpr int64_t kClasses = 10;
+inline constexpr uint8_t kWhite = 255;
 
 // The same numbers every time. The moments are measured on `engine`.
 Workload MakeWorkload(const Case& what, const Engine& engine, Executor* executor);

@@ -73,13 +73,17 @@ void CheckRunArguments(const Program& program, const RunArguments& arguments) {
   }
   Require(arguments.outputs.size() == program.outputs().size(), "{} outputs found: {} expected",
           arguments.outputs.size(), program.outputs().size());
+  CheckLabels(program, arguments.labels, arguments.batch);
+}
+
+void CheckLabels(const Program& program, const int32_t* labels, int64_t batch) {
   for (const Instruction& i : program.instructions()) {
     if (i.op != Opcode::kSoftmaxLoss) continue;
-    Require(arguments.labels != nullptr, "a program with a loss needs labels");
+    Require(labels != nullptr, "a program with a loss needs labels");
     const int64_t classes = program.shape(i.terms[0].value).channels;
-    for (int64_t n = 0; n < arguments.batch; ++n) {
-      Require(0 <= arguments.labels[n] && arguments.labels[n] < classes,
-              "label {} of sample {}: 0..{} expected", arguments.labels[n], n, classes - 1);
+    for (int64_t n = 0; n < batch; ++n) {
+      Require(0 <= labels[n] && labels[n] < classes, "label {} of sample {}: 0..{} expected",
+              labels[n], n, classes - 1);
     }
   }
 }

@@ -143,6 +143,8 @@ void RequireFastMemory(const std::string& engine, const PrepareOptions& options)
 // Checks `arguments` against `program`: counts, null pointers, batch, labels.
 // Throws Error.
 void CheckRunArguments(const Program& program, const RunArguments& arguments);
+// The labels alone.
+void CheckLabels(const Program& program, const int32_t* labels, int64_t batch);
 
 }  // namespace csc
 

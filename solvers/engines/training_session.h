@@ -13,15 +13,18 @@
 #include <memory>
 #include <vector>
 
+#include "solvers/engines/byte_images.h"
 #include "solvers/engines/sgd.h"
 
 namespace csc {
 
-// One batch, and how to learn from it. The arrays are the caller's.
+// One batch, and how to learn from it. The arrays are the caller's. Images are bytes
+// that become floats where they are used: on their way to a device they are a quarter.
 struct StepArguments {
   int64_t batch = 0;
-  const float* images = nullptr;    // [batch, C, H, W]
-  const int32_t* labels = nullptr;  // [batch], in 0..K-1
+  const ByteImage* images = nullptr;  // [batch], of the program's input
+  uint8_t white = 255;                // the byte that becomes 1
+  const int32_t* labels = nullptr;    // [batch], in 0..K-1
   double rate = 0;
   // Of the step's images that are here. Below 1 other processes have the rest, and
   // what the optimiser gets is the sum over them.

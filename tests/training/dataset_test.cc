@@ -41,7 +41,7 @@ TEST(DigitsTest, BecomeFloatsFromZeroToOne) {
   const DataSet data = LoadDigits();
   std::vector<float> image(2 * 64);
   const uint32_t indices[] = {3, 0};
-  ToFloat(data, data.train, indices, 2, image.data());
+  ToFloat(data, data.train, indices, 2, nullptr, image.data());
   EXPECT_EQ(image[64 + 3], 13 / 16.0f);
   for (int i = 0; i < 64; ++i) {
     ASSERT_EQ(image[i], data.train.pixels[3 * 64 + i] / 16.0f);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include "tests/training/small_training.h"
@@ -12,7 +13,16 @@
 namespace csc::test {
 namespace {
 
-bool Same(const Batch& a, const Batch& b) { return a.images == b.images && a.labels == b.labels; }
+bool SameImage(const ByteImage& a, const ByteImage& b) {
+  return a.pixels == b.pixels && a.crop.down == b.crop.down && a.crop.right == b.crop.right &&
+         a.crop.mirrored == b.crop.mirrored;
+}
+
+bool Same(const Batch& a, const Batch& b) {
+  return std::equal(a.images.begin(), a.images.end(), b.images.begin(), b.images.end(),
+                    SameImage) &&
+         a.labels == b.labels;
+}
 
 TEST(LoaderTest, AnEpochHoldsEveryImageOnce) {
   DataSet data = LoadDigits();
@@ -24,12 +34,10 @@ TEST(LoaderTest, AnEpochHoldsEveryImageOnce) {
   for (int step = 0; step < 4; ++step) {
     const Batch batch = loader.Get(0, step);
     EXPECT_EQ(batch.size(), step < 3 ? 32 : 4);
-    EXPECT_EQ(batch.images.size(), batch.labels.size() * 64);
+    EXPECT_EQ(batch.images.size(), batch.labels.size());
     seen.insert(batch.labels.begin(), batch.labels.end());
     for (int64_t n = 0; n < batch.size(); ++n) {
-      for (int i = 0; i < 64; ++i) {
-        ASSERT_EQ(batch.images[n * 64 + i], data.train.pixels[batch.labels[n] * 64 + i] / 16.0f);
-      }
+      EXPECT_TRUE(SameImage(batch.images[n], data.train.At(batch.labels[n])));
     }
   }
   EXPECT_EQ(seen.size(), 100u);
@@ -76,53 +84,29 @@ TEST(LoaderTest, ProcessesShareEveryBatch) {
   }
 }
 
-TEST(AugmentTest, MovesAndMirrorsTheWholeImage) {
-  const Shape shape = {2, 6, 5};
-  std::vector<float> image(shape.size());
-  for (size_t i = 0; i < image.size(); ++i) image[i] = 1.0f + i;
-  std::set<std::vector<float>> different;
-  for (uint32_t index = 0; index < 200; ++index) {
-    std::vector<float> moved = image;
-    Augment(shape, 1, true, 3, 0, index, moved.data());
-    different.insert(moved);
-    // One of 3 x 3 translations, mirrored or not, zeros moving in.
-    bool explained = false;
-    for (int mirror : {0, 1}) {
-      for (int down : {-1, 0, 1}) {
-        for (int right : {-1, 0, 1}) {
-          bool equal = true;
-          for (int64_t c = 0; c < 2; ++c) {
-            for (int64_t h = 0; h < 6; ++h) {
-              for (int64_t w = 0; w < 5; ++w) {
-                const int64_t y = h + down;
-                const int64_t x = (mirror ? 4 - w : w) + right;
-                const bool in = 0 <= y && y < 6 && 0 <= x && x < 5;
-                const float wanted = in ? image[(c * 6 + y) * 5 + x] : 0.0f;
-                equal = equal && moved[(c * 6 + h) * 5 + w] == wanted;
-              }
-            }
-          }
-          explained = explained || equal;
-        }
-      }
-    }
-    ASSERT_TRUE(explained) << "sample " << index;
+TEST(AugmentTest, TakesEveryCropOfThePaddedImageMirroredOrNot) {
+  std::set<std::tuple<int, int, bool>> different;
+  for (uint32_t index = 0; index < 400; ++index) {
+    const Crop crop = RandomCrop(1, true, 3, 0, index);
+    EXPECT_TRUE(-1 <= crop.down && crop.down <= 1 && -1 <= crop.right && crop.right <= 1);
+    different.insert({crop.down, crop.right, crop.mirrored});
+    EXPECT_FALSE(RandomCrop(1, false, 3, 0, index).mirrored);
   }
-  EXPECT_EQ(different.size(), 18u);  // all of them turn up
+  EXPECT_EQ(different.size(), 18u);
 }
 
-TEST(AugmentTest, NeverMirrorsDigitsAndKeepsToTheUsualPadding) {
+TEST(AugmentTest, KeepsToTheUsualPaddingAndNeverMirrorsDigits) {
   EXPECT_EQ(AugmentationPadding({3, 32, 32}), 4);
   EXPECT_EQ(AugmentationPadding({1, 8, 8}), 1);
   EXPECT_EQ(AugmentationPadding({3, 224, 224}), 4);
   EXPECT_EQ(AugmentationPadding({3, 4, 100}), 0);
-  const Shape shape = {1, 1, 8};
-  const std::vector<float> image = {1, 2, 3, 4, 5, 6, 7, 8};
-  for (uint32_t index = 0; index < 50; ++index) {
-    std::vector<float> same = image;
-    Augment(shape, 0, false, 1, 1, index, same.data());
-    ASSERT_EQ(same, image);
+  const DataSet data = LoadDigits();
+  std::set<int> moved;
+  for (const ByteImage& image : Loader(data, {1000, true, 1}).Get(0, 0).images) {
+    EXPECT_FALSE(image.crop.mirrored);
+    moved.insert({image.crop.down, image.crop.right});
   }
+  EXPECT_EQ(moved, (std::set<int>{-1, 0, 1}));
 }
 
 }  // namespace

@@ -48,13 +48,10 @@ void NoteCounts(int64_t train, int64_t test, DataSet* data) {
 }
 
 void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices, int64_t count,
-             float* dst) {
-  const int64_t size = images.shape.size();
-  const float white = data.white;
-  for (int64_t n = 0; n < count; ++n) {
-    const uint8_t* src = images.pixels.data() + indices[n] * size;
-    for (int64_t i = 0; i < size; ++i) *dst++ = src[i] / white;
-  }
+             Executor* executor, float* dst) {
+  std::vector<ByteImage> chosen;
+  for (int64_t n = 0; n < count; ++n) chosen.push_back(images.At(indices[n]));
+  ConvertImages(chosen.data(), count, data.white, images.shape, executor, dst);
 }
 
 uint64_t Fingerprint(const DataSet& data) {

@@ -1,8 +1,9 @@
 // Labelled images in memory, and the readers that need nothing but files.
 //
-// Pixels are kept as the bytes they come as, a quarter of float's memory; the
-// loader turns them into floats in [0, 1]. The models want pixels of at least
-// 0: the identity channels of MSD-CSC pass through a ReLU.
+// Pixels are kept as the bytes they come as, a quarter of float's memory, and become
+// floats in [0, 1] where a program reads them (solvers/engines/byte_images.h). The
+// models want pixels of at least 0: the identity channels of MSD-CSC pass through a
+// ReLU.
 
 #ifndef CSC_TRAINING_DATA_DATASET_H_
 #define CSC_TRAINING_DATA_DATASET_H_
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "solvers/engines/byte_images.h"
 #include "solvers/tensor.h"
 
 namespace csc {
@@ -21,6 +23,9 @@ struct Images {
   std::vector<int32_t> labels;  // [N], in 0..K-1
 
   int64_t size() const { return static_cast<int64_t>(labels.size()); }
+  ByteImage At(int64_t index, const Crop& crop = {}) const {
+    return {pixels.data() + index * shape.size(), crop};
+  }
 };
 
 struct DataSet {
@@ -49,7 +54,7 @@ void NoteCounts(int64_t train, int64_t test, DataSet* data);
 
 // `count` images at `indices` as floats in [0, 1], [count, C, H, W].
 void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices, int64_t count,
-             float* dst);
+             Executor* executor, float* dst);
 
 // A number that differs where shapes, pixels, labels or classes do: a training
 // must not be continued on other data.

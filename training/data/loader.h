@@ -1,10 +1,10 @@
-// Batches of an epoch, prepared one ahead on a thread of their own.
+// Batches of an epoch: which images, and what augmentation takes of each. No pixel is
+// touched here: whoever takes a step reads those of the data set.
 
 #ifndef CSC_TRAINING_DATA_LOADER_H_
 #define CSC_TRAINING_DATA_LOADER_H_
 
 #include <cstdint>
-#include <future>
 #include <vector>
 
 #include "training/data/dataset.h"
@@ -12,9 +12,9 @@
 namespace csc {
 
 struct Batch {
-  std::vector<float> images;    // [N, C, H, W]
-  std::vector<int32_t> labels;  // [N]
-  int64_t all_images = 0;       // of the step, those of other processes included
+  std::vector<ByteImage> images;  // [N], their pixels the data set's
+  std::vector<int32_t> labels;    // [N]
+  int64_t all_images = 0;         // of the step, those of other processes included
 
   int64_t size() const { return static_cast<int64_t>(labels.size()); }
 };
@@ -29,38 +29,31 @@ struct LoaderOptions {
   int size = 1;
 };
 
-// Random translation by up to `padding` pixels each way, zeros moving in, and
-// with `flip` a mirror image every other time: a pure function of seed, epoch
-// and the sample's index in the training set. `image` is [C, H, W].
-void Augment(const Shape& shape, int padding, bool flip, uint64_t seed, uint64_t epoch,
-             uint32_t index, float* image);
+// Of an image padded by `padding` pixels all round a random part, and with `flip` its
+// mirror image every other time: a pure function of seed, epoch and the sample's index
+// in the training set.
+Crop RandomCrop(int padding, bool flip, uint64_t seed, uint64_t epoch, uint32_t index);
 
 // 4 for images of 32 x 32 (the usual choice), and in proportion: 1 for 8 x 8.
 int AugmentationPadding(const Shape& shape);
 
-// Reads `data`, which must outlive it.
+// Reads `data`, which must outlive it and the batches.
 class Loader {
  public:
   Loader(const DataSet& data, const LoaderOptions& options);
-  ~Loader();
 
   // Batches of an epoch; the last may be smaller.
   int64_t NumBatches() const;
 
-  // Batch `step` of the epoch. Asked for in order, it is ready by then.
+  // Batch `step` of the epoch. The first of another epoch than the last time takes
+  // longer: it draws the order of all images.
   Batch Get(int64_t epoch, int64_t step);
 
  private:
-  Batch Make(int64_t epoch, int64_t step);
-
   const DataSet& data_;
   const LoaderOptions options_;
-  // Used by one thread at a time: Get joins the future before Make.
   int64_t order_epoch_ = -1;
   std::vector<uint32_t> order_;
-  int64_t next_epoch_ = -1;
-  int64_t next_step_ = -1;
-  std::future<Batch> next_;
 };
 
 }  // namespace csc

@@ -106,7 +106,7 @@ void TrainingReport::MeasureLayers(const Network& network) {
     indices.push_back(static_cast<uint32_t>(i * data.test.size() / count));
   }
   std::vector<float> images(count * data.test.shape.size());
-  ToFloat(data, data.test, indices.data(), count, images.data());
+  ToFloat(data, data.test, indices.data(), count, nullptr, images.data());
   white_box_note_ =
       fmt::format("Measured after epoch {} on {} test images.", trainer_.epoch(), count);
   try {

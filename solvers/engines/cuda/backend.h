@@ -68,6 +68,7 @@ class Backend {
   virtual void Run(const LaunchGraph& graph) = 0;
   // Reads up to kMostImages pictures from wherever they lie this time.
   virtual void Convert(const ImagesKernel& kernel, uint32_t pixels) = 0;
+  virtual void Convert(const CropsKernel& kernel, uint32_t values) = 0;
   // Waits for both queues.
   virtual void Synchronise() = 0;
   virtual std::unique_ptr<Event> MakeEvent() = 0;

@@ -263,14 +263,8 @@ class CudaBackend : public Backend {
     Check(cudaGraphLaunch(static_cast<const CudaGraph&>(graph).get(), stream_),
           "launching a graph");
   }
-  void Convert(const ImagesKernel& kernel, uint32_t pixels) override {
-    const OnDevice on_device;
-    void* arguments[] = {const_cast<ImagesKernel*>(&kernel), &pixels};
-    // Unlike <<< >>> it says itself whether it failed, whatever failed before.
-    Check(cudaLaunchKernel(RunFlat<ImagesKernel>, FlatBlocks(pixels), kFlatThreads, arguments, 0,
-                           stream_),
-          "launching a kernel");
-  }
+  void Convert(const ImagesKernel& kernel, uint32_t pixels) override { LaunchFlat(kernel, pixels); }
+  void Convert(const CropsKernel& kernel, uint32_t values) override { LaunchFlat(kernel, values); }
   void Synchronise() override {
     const OnDevice on_device;
     Check(cudaStreamSynchronize(copies_), "copying");
@@ -302,6 +296,14 @@ class CudaBackend : public Backend {
   }
 
  private:
+  template <typename K>
+  void LaunchFlat(const K& kernel, uint32_t size) {
+    const OnDevice on_device;
+    void* arguments[] = {const_cast<K*>(&kernel), &size};
+    // Unlike <<< >>> it says itself whether it failed, whatever failed before.
+    Check(cudaLaunchKernel(RunFlat<K>, FlatBlocks(size), kFlatThreads, arguments, 0, stream_),
+          "launching a kernel");
+  }
   cudaStream_t StreamOf(Queue queue) const { return queue == Queue::kCopy ? copies_ : stream_; }
   void WaitForAll() const {
     cudaStreamSynchronize(copies_);

@@ -14,7 +14,7 @@ namespace csc::cuda {
 
 // To be raised whenever engine.h, program.h, device_run.h or training_session.h
 // changes in a way that sizes do not show.
-constexpr size_t kInterfaceVersion = 5;
+constexpr size_t kInterfaceVersion = 6;
 
 struct Interface {
   size_t version = kInterfaceVersion;

@@ -28,7 +28,7 @@ CudaTrainingSession::CudaTrainingSession(DeviceProgram* program, const SgdOption
           plan.has_gradients ? "with" : "without");
   program->PrepareSgd(options, groups);
   program->Bind(batch, Work::kStep);
-  const int64_t bytes = ImageBytes(batch) + LabelBytes(batch);
+  const int64_t bytes = LayoutOf(batch).bytes;
   if (!arriving_.Grow(bytes)) {
     throw EngineDeclined(
         fmt::format("a batch of {} needs {} bytes of GPU memory to arrive: {} are free", batch,
@@ -40,12 +40,44 @@ CudaTrainingSession::CudaTrainingSession(DeviceProgram* program, const SgdOption
   }
 }
 
-int64_t CudaTrainingSession::ImageBytes(int64_t batch) const {
-  return Padded(program_.BytesOf(program_.program().inputs()[0], batch));
+CudaTrainingSession::Layout CudaTrainingSession::LayoutOf(int64_t batch) const {
+  Layout layout;
+  layout.crops = Padded(batch * image().size());
+  layout.labels = layout.crops + Padded(BytesFor<Crop>(batch));
+  layout.bytes = layout.labels + BytesFor<int32_t>(batch) + BytesFor<float>(1);
+  return layout;
 }
 
-int64_t CudaTrainingSession::LabelBytes(int64_t batch) {
-  return BytesFor<int32_t>(batch) + BytesFor<float>(1);
+void CudaTrainingSession::Fill(const StepArguments& arguments, char* memory) const {
+  const Layout at = LayoutOf(arguments.batch);
+  const int64_t size = image().size();
+  auto* const crops = reinterpret_cast<Crop*>(memory + at.crops);
+  for (int64_t n = 0; n < arguments.batch; ++n) {
+    std::memcpy(memory + n * size, arguments.images[n].pixels, size);
+    crops[n] = arguments.images[n].crop;
+  }
+  auto* const labels = reinterpret_cast<int32_t*>(memory + at.labels);
+  std::memcpy(labels, arguments.labels, BytesFor<int32_t>(arguments.batch));
+  const auto rate = static_cast<float>(arguments.rate);
+  std::memcpy(labels + arguments.batch, &rate, sizeof(rate));
+}
+
+// From where a batch has arrived.
+void CudaTrainingSession::Take(const StepArguments& arguments) {
+  const Layout at = LayoutOf(arguments.batch);
+  const char* const memory = arriving_.as<char>();
+  if (program_.plan().offsets[input()] >= 0) {  // else nobody reads it
+    CropsKernel kernel;
+    kernel.pixels = reinterpret_cast<const uint8_t*>(memory);
+    kernel.crops = reinterpret_cast<const Crop*>(memory + at.crops);
+    kernel.white = arguments.white;
+    kernel.width = Divisor(image().width);
+    kernel.height = Divisor(image().height);
+    kernel.channels = Divisor(image().channels);
+    kernel.result = program_.ValueAt(input(), arguments.batch);
+    backend_->Convert(kernel, static_cast<uint32_t>(arguments.batch * image().size()));
+  }
+  backend_->Copy(program_.labels(), memory + at.labels, at.bytes - at.labels);
 }
 
 void CudaTrainingSession::SetState(const float* parameters, const float* velocity) {
@@ -59,41 +91,26 @@ void CudaTrainingSession::GetState(float* parameters, float* velocity) {
 
 void CudaTrainingSession::Queue(const StepArguments& arguments) {
   const int64_t batch = arguments.batch;
-  const ValueId input = program_.program().inputs()[0];
   Require(queued_ - finished_ < kMostQueued, "{} steps are on their way: no more can be queued",
           kMostQueued);
   Require(batch <= largest_batch_, "a batch of {}: {} at most expected", batch, largest_batch_);
   Require(arguments.share == 1, "a share of {} of a step: the cuda engine takes whole ones",
           arguments.share);
-  RunArguments run;
-  run.batch = batch;
-  run.inputs = {arguments.images};
-  run.outputs.resize(program_.program().outputs().size());
-  run.labels = arguments.labels;
-  CheckRunArguments(program_.program(), run);
+  CheckLabels(program_.program(), arguments.labels, batch);
   const LaunchGraph& graph = program_.Bind(batch, Work::kStep);
 
   // Free: the step that used it last is finished.
   Slot& slot = slots_[queued_ % kMostQueued];
   slot.images = batch;
-  char* const images = slot.batch.as<char>();
-  char* const labels = images + ImageBytes(batch);
-  const auto rate = static_cast<float>(arguments.rate);
-  std::memcpy(images, arguments.images, program_.BytesOf(input, batch));
-  std::memcpy(labels, arguments.labels, BytesFor<int32_t>(batch));
-  std::memcpy(labels + BytesFor<int32_t>(batch), &rate, sizeof(rate));
+  Fill(arguments, slot.batch.as<char>());
 
   backend_->BeginAfterEvent(*taken_, cuda::Queue::kCopy);
-  backend_->UploadPinned(arriving_.as<void>(), images, ImageBytes(batch) + LabelBytes(batch),
+  backend_->UploadPinned(arriving_.as<void>(), slot.batch.as<void>(), LayoutOf(batch).bytes,
                          cuda::Queue::kCopy);
   backend_->Record(slot.sent.get(), cuda::Queue::kCopy);
 
   backend_->BeginAfterEvent(*slot.sent, cuda::Queue::kCompute);
-  if (program_.plan().offsets[input] >= 0) {  // else nobody reads it
-    backend_->Copy(program_.ValueAt(input, batch), arriving_.as<void>(),
-                   program_.BytesOf(input, batch));
-  }
-  backend_->Copy(program_.labels(), arriving_.as<char>() + ImageBytes(batch), LabelBytes(batch));
+  Take(arguments);
   backend_->Record(taken_.get(), cuda::Queue::kCompute);
   backend_->Run(graph);
   backend_->Download(slot.results.as<void>(), program_.results(), LossResults::Bytes(batch));

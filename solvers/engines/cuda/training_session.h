@@ -14,9 +14,10 @@
 
 namespace csc::cuda {
 
-// A batch travels on the copy queue, from one of two pinned buffers to one place on
-// the device, while the step before is computed. Its step begins by taking it from
-// there to where kernels read it, which frees that place for the batch after:
+// A batch travels as bytes on the copy queue, from one of two pinned buffers to one
+// place on the device, while the step before is computed. Its step begins by taking it
+// from there to where kernels read it, images as floats, which frees that place for the
+// batch after:
 //
 //   copies    batch 1   batch 2              batch 3
 //   compute             take 1, step 1 ...   take 2, step 2 ...
@@ -44,9 +45,17 @@ class CudaTrainingSession : public TrainingSession {
     int64_t images = 0;
   };
 
-  int64_t ImageBytes(int64_t batch) const;
-  // Labels and, after them, the learning rate.
-  static int64_t LabelBytes(int64_t batch);
+  // Where things lie in a batch that travels: the images' pixels, and behind them
+  struct Layout {
+    int64_t crops;
+    int64_t labels;  // and, after them, the learning rate
+    int64_t bytes;   // of all
+  };
+  Layout LayoutOf(int64_t batch) const;
+  void Fill(const StepArguments& arguments, char* memory) const;
+  void Take(const StepArguments& arguments);
+  ValueId input() const { return program_.program().inputs()[0]; }
+  const Shape& image() const { return program_.program().shape(input()); }
 
   DeviceProgram& program_;
   Backend* const backend_;

@@ -1,11 +1,12 @@
-// Pictures as pipelines keep them, rows of interleaved channels with gaps between
-// the rows, to NCHW arrays.
+// Pictures to NCHW arrays of floats: as pipelines keep them, rows of interleaved
+// channels with gaps between the rows, and as training data are kept.
 
 #ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_IMAGES_H_
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_IMAGES_H_
 
 #include <cstdint>
 
+#include "solvers/engines/byte_images.h"
 #include "solvers/engines/cuda/kernels/host_device.h"
 
 namespace csc::cuda {
@@ -42,6 +43,31 @@ struct ImagesKernel {
                                    : reinterpret_cast<const unsigned char*>(row)[at];
       to[c * plane.value()] = (value - mean[c]) * scale[c];
     }
+  }
+};
+
+// Flat over the values of a batch of crops (byte_images.h).
+struct CropsKernel {
+  const uint8_t* pixels;  // [images, channels, height, width]
+  const Crop* crops;      // [images]
+  uint8_t white;
+  Divisor width;
+  Divisor height;
+  Divisor channels;
+  float* result;  // as pixels
+
+  CSC_HOST_DEVICE void operator()(uint32_t index) const {
+    uint32_t x, y;
+    const uint32_t row = width.Split(index, &x);
+    const uint32_t plane = height.Split(row, &y);
+    const Crop& crop = crops[channels.Quotient(plane)];
+    // Beyond the image they are too large as unsigned numbers.
+    const auto from_y = static_cast<uint32_t>(crop.RowAt(static_cast<int32_t>(y)));
+    const auto from_x = static_cast<uint32_t>(
+        crop.ColumnAt(static_cast<int32_t>(x), static_cast<int32_t>(width.value())));
+    const bool inside = from_y < height.value() && from_x < width.value();
+    const uint32_t from = (plane * height.value() + from_y) * width.value() + from_x;
+    result[index] = inside ? Brightness(pixels[from], white) : 0.0f;
   }
 };
 

@@ -9,6 +9,7 @@
 #include "tests/solvers/compare.h"
 #include "tests/solvers/gradients.h"
 #include "tests/solvers/random.h"
+#include "tests/solvers/random_images.h"
 #include "tests/solvers/random_layer.h"
 #include "tests/solvers/run.h"
 #include "training/session.h"
@@ -193,6 +194,8 @@ TEST_F(Gpu, TakesTheHostsStepsToTheBit) {
     const int64_t size = training.program.parameter_size();
     const Work work = RandomWork(random, training.program, random->Reals(size, -0.5, 0.5), 40,
                                  forward.shape(forward.outputs()[0]).channels);
+    const Shape& image = training.program.shape(training.program.inputs()[0]);
+    const ByteBatch bytes = RandomImages(random, image, work.batch);
     SessionOptions options;
     options.sgd.nesterov = random->Chance(0.5);
     options.sgd.weight_decay = 0.01;
@@ -205,7 +208,7 @@ TEST_F(Gpu, TakesTheHostsStepsToTheBit) {
       std::vector<float> state[] = {work.parameters, std::vector<float>(size)};
       session->SetState(state[0].data(), state[1].data());
       for (int step = 0; step < 6; ++step) {
-        session->Queue({work.batch, work.inputs[0].data(), work.labels.data(), 0.1});
+        session->Queue({work.batch, bytes.images.data(), bytes.white, work.labels.data(), 0.1});
         if (step > 0) session->Finish();
       }
       session->Finish();

@@ -176,14 +176,21 @@ class HostBackend : public cuda::Backend {
     });
   }
   void Convert(const cuda::ImagesKernel& kernel, uint32_t pixels) override {
-    Compute([=] {
-      downwards_ = !downwards_;
-      Start(kernel, pixels);
-    });
+    StartLater(kernel, pixels);
+  }
+  void Convert(const cuda::CropsKernel& kernel, uint32_t values) override {
+    StartLater(kernel, values);
   }
 
  private:
   void Compute(std::function<void()> task) { queues_.Add(cuda::Queue::kCompute, std::move(task)); }
+  template <typename K>
+  void StartLater(const K& kernel, uint32_t size) {
+    Compute([=] {
+      downwards_ = !downwards_;
+      Start(kernel, size);
+    });
+  }
   // What was asked for before this task.
   void ShowArrived(int64_t before) {
     while (!arrived_.empty() && arrived_.front().task < before) {

@@ -17,6 +17,7 @@
 #include "tests/solvers/engines/cuda/host_backend.h"
 #include "tests/solvers/gradients.h"
 #include "tests/solvers/random.h"
+#include "tests/solvers/random_images.h"
 #include "tests/solvers/random_layer.h"
 #include "training/session.h"
 
@@ -29,7 +30,7 @@ using Floats = std::vector<float>;
 constexpr int64_t kLargestBatch = 7;
 
 struct Batch {
-  Floats images;
+  ByteBatch images;
   std::vector<int32_t> labels;
   double rate = 0;
 };
@@ -57,12 +58,12 @@ Case RandomCase(Random* random, const Program& forward, int steps) {
         {p.size(), random->Chance(0.8), random->Chance(0.5), random->Chance(0.3)});
   }
   c.parameters = random->Reals(c.size(), -0.5, 0.5);
-  const int64_t pixels = c.program.shape(c.program.inputs()[0]).size();
+  const Shape& image = c.program.shape(c.program.inputs()[0]);
   const int64_t classes = forward.shape(forward.outputs()[0]).channels;
   for (int k = 0; k < steps; ++k) {
     Batch b;
     const int64_t images = k % 3 == 0 ? kLargestBatch : random->Int(1, kLargestBatch);
-    b.images = random->Reals(images * pixels, 0, 1);
+    b.images = RandomImages(random, image, images);
     for (int64_t n = 0; n < images; ++n) {
       b.labels.push_back(static_cast<int32_t>(random->Int(0, classes - 1)));
     }
@@ -103,10 +104,16 @@ void ExpectSame(const Trained& actual, const Trained& expected) {
 
 void Queue(const Case& c, size_t step, TrainingSession* session) {
   Batch given = c.batches[step];
-  session->Queue({static_cast<int64_t>(given.labels.size()), given.images.data(),
+  std::vector<uint8_t>& pixels = given.images.pixels;
+  std::vector<ByteImage>& images = given.images.images;
+  for (size_t n = 0; n < images.size(); ++n) {
+    images[n].pixels = pixels.data() + n * (pixels.size() / images.size());
+  }
+  session->Queue({static_cast<int64_t>(images.size()), images.data(), given.images.white,
                   given.labels.data(), given.rate});
   // What was given is the caller's again.
-  std::fill(given.images.begin(), given.images.end(), -9e9f);
+  std::fill(pixels.begin(), pixels.end(), 99);
+  std::fill(images.begin(), images.end(), ByteImage());
   std::fill(given.labels.begin(), given.labels.end(), 1 << 30);
 }
 
@@ -268,7 +275,8 @@ TEST(TrainingSession, RefusesWhatItCannotDo) {
 
   OnDevice on(c);
   EXPECT_THAT(ErrorOf([&] { on.session->Finish(); }), HasSubstr("no step is on its way"));
-  StepArguments step = {kLargestBatch, c.batches[0].images.data(), c.batches[0].labels.data(), 0.1};
+  const Batch& first = c.batches[0];
+  StepArguments step = {kLargestBatch, first.images.images.data(), 255, first.labels.data(), 0.1};
   step.batch = kLargestBatch + 1;
   EXPECT_THAT(ErrorOf([&] { on.session->Queue(step); }), HasSubstr("7 at most expected"));
   step.batch = kLargestBatch;

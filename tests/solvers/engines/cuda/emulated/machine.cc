@@ -180,6 +180,11 @@ class Block {
       uint64_t& result = r[i.results[k].value];
       result = 0;
       std::memcpy(&result, from + k * size, size);
+      // Signed ones keep their sign in a longer register.
+      const int above = 64 - 8 * size;
+      if (i.type == Type::kS16 || i.type == Type::kS32) {
+        result = static_cast<uint64_t>(static_cast<int64_t>(result << above) >> above);
+      }
     }
   }
 

@@ -89,6 +89,17 @@ $L__BB0_2:
   }
 }
 
+TEST(Machine, KeepsTheSignOfShortNumbers) {
+  const auto words = RunKernel(R"(
+	sub.s32 	%r3, 8, %r1;
+	cvt.u16.u32 	%rs1, %r3;
+	st.global.u16 	[%rd3], %rs1;
+	ld.global.s16 	%r4, [%rd3];
+	st.global.u32 	[%rd3], %r4;
+)");
+  for (int i = 0; i < 64; ++i) EXPECT_EQ(static_cast<int32_t>(words[i]), 8 - i);
+}
+
 // A is 1 in row 0, B is 2 in column 0, D is 3: 8 products of 2 and the 3 in one corner.
 TEST(Machine, MultipliesMatrices) {
   const auto words = RunKernel(R"(
