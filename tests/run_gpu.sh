@@ -1,7 +1,8 @@
 #!/bin/bash
 # Everything that a GPU is needed for, on this machine's GPU: the engine `cuda` against the reference on every operator,
 # gradients, the golden first steps of training, same bits in two runs, resumed training, networks through OpenCV and on
-# GpuMat, NVIDIA's compute-sanitizer on a part of it, and the benchmark beside PyTorch.
+# GpuMat, the same with every linear map given to cuDNN, NVIDIA's compute-sanitizer on a part of it, and the benchmarks: each
+# linear map by our own kernels and by cuDNN, networks beside PyTorch.
 #
 #     tests/run_gpu.sh                    builds with Bazel and nvcc, then runs
 #     tests/run_gpu.sh --pack FILE.tar    builds, and packs what it takes to run on a machine without Bazel, OpenCV, internet
@@ -9,6 +10,8 @@
 #
 # All that it says goes into gpu_report.md too (--report FILE), figures included. The last line is "N passed, N failed, N
 # skipped"; the exit status is 0 only if nothing failed. Without a GPU everything is SKIPPED, with the reason.
+# cuDNN is this machine's: what CSC_CUDNN_LIBRARY names, what the dynamic loader or the CUDA toolkit has, or the package of
+# PYTHON (nvidia-cudnn-cu13, which comes with PyTorch). Without one its part is SKIPPED.
 # --no-sanitizer and --no-benchmark leave those out, --no-pytorch our rival, which is also left out where PYTHON (python3)
 # has no PyTorch 2. Tests take minutes, the sanitizer some more, the benchmark with PyTorch an hour.
 set -u
@@ -16,6 +19,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 library=solvers/engines/cuda/libcsc_cuda.so
 benchmark=samples/benchmark/benchmark
+maps=samples/benchmark/gpu_maps
 # Test programs and, for those of all engines, which cases are this one's.
 tests=(
   "tests/solvers/engines/cuda/gpu_test"
@@ -35,6 +39,18 @@ tests=(
   "tests/layers/cuda_network_gpu_test"
 )
 programs=("${tests[@]%% *}")
+# Those that cuDNN changes.
+with_cudnn=(
+  "tests/solvers/engines/cuda/gpu_test"
+  "tests/solvers/engines/exact_test *cuda*"
+  "tests/solvers/engines/adjointness_test *cuda*"
+  "tests/solvers/engines/operator_parity_test *cuda*"
+  "tests/solvers/engines/training_parity_test *cuda*"
+  "tests/solvers/engines/paper_networks_test *cuda*"
+  "tests/solvers/engines/executable_test *cuda*"
+  "tests/solvers/engines/same_bits_test *cuda*"
+  "tests/training/golden_test *cuda*"
+)
 comparison=(samples/gpu_comparison/compare.py samples/benchmark/rivals/{protocol,pytorch_networks,pytorch_rival}.py
   training/pytorch/csc_torch.py)
 data=(tests/golden/golden.json tests/golden/training/first_steps.csv)
@@ -53,7 +69,7 @@ initcheck=("tests/solvers/engines/cuda/gpu_test" "tests/solvers/engines/exact_te
 build() {
   export HOME=${HOME:-/root} USER=${USER:-$(id -un)}
   if java=$(readlink -e /usr/lib/jvm/default-java); then export JAVA_HOME=$java; fi
-  local labels=(//solvers/engines/cuda:csc_cuda "//${benchmark%/*}:${benchmark##*/}") test
+  local labels=(//solvers/engines/cuda:csc_cuda "//${benchmark%/*}:${benchmark##*/}" "//${maps%/*}:${maps##*/}") test
   if ! bazel build //solvers/engines/cuda:csc_cuda </dev/null || [ ! -e "bazel-bin/$library" ]; then
     echo "SKIPPED: $library cannot be built: there is no CUDA toolkit (CUDA_HOME, /usr/local/cuda)"
     echo "0 passed, 0 failed, 1 skipped"
@@ -67,7 +83,7 @@ pack() {
   local file
   folder=$(mktemp -d) || exit 1
   trap 'rm -rf "$folder"' EXIT
-  for file in "$library" "$benchmark" "${programs[@]}"; do
+  for file in "$library" "$benchmark" "$maps" "${programs[@]}"; do
     install -D -s "bazel-bin/$file" "$folder/csc-gpu/$file" || exit 1
   done
   # OpenCV's plugin lies where Bazel's programs look for it.
@@ -75,7 +91,7 @@ pack() {
   for file in "${data[@]}" "${comparison[@]}" tests/run_gpu.sh; do install -D "$file" "$folder/csc-gpu/$file" || exit 1; done
   # The benchmark finds its rivals where Bazel's programs keep their data.
   mkdir -p "$folder/csc-gpu/$benchmark.runfiles" && ln -s ../../.. "$folder/csc-gpu/$benchmark.runfiles/csc_dnn" || exit 1
-  third_party/carry_libraries.sh --gcc-apart "$folder/csc-gpu/lib" "bazel-bin/$library" "bazel-bin/$benchmark" \
+  third_party/carry_libraries.sh --gcc-apart "$folder/csc-gpu/lib" "bazel-bin/$library" "bazel-bin/$benchmark" "bazel-bin/$maps" \
     "${programs[@]/#/bazel-bin/}" || exit 1
   git describe --always --dirty >"$folder/csc-gpu/version" 2>/dev/null
   tar cf "$1" -C "$folder" csc-gpu || exit 1
@@ -171,6 +187,11 @@ else
   environment=(env "CSC_CUDA_LIBRARY=$PWD/bazel-bin/$library")
 fi
 
+if [ -z "${CSC_CUDNN_LIBRARY:-}" ] && ! ldconfig -p 2>/dev/null | grep -q 'libcudnn\.so\.9'; then
+  packaged=$("${PYTHON:-python3}" -c 'import nvidia.cudnn as c; print(c.__path__[0])' 2>/dev/null)/lib/libcudnn.so.9
+  [ ! -e "$packaged" ] || export CSC_CUDNN_LIBRARY=$packaged
+fi
+
 echo "# The engine cuda on a GPU"
 echo
 echo "$(date -u '+%F %H:%M UTC'), $(uname -srm), $(git describe --always --dirty 2>/dev/null || cat version 2>/dev/null)"
@@ -191,6 +212,16 @@ for test in "${tests[@]:1}"; do
   run_test "$program" "$program" "$filter"
 done
 
+# Says whether there is a cuDNN; the benchmark of maps says which.
+before=$((passed + failed))
+run_test "cuDNN" "${tests[0]}" "*LetsCudnnServeEveryMap"
+if [ $((passed + failed)) != "$before" ]; then
+  for test in "${with_cudnn[@]}"; do
+    read -r program filter <<<"$test"
+    run_test "cuDNN: $program" "$program" "$filter" env CSC_CUDNN=all
+  done
+fi
+
 if [ -n "$sanitizer" ]; then
   tool=$(command -v compute-sanitizer || ls "${CUDA_HOME:-/usr/local/cuda}"/bin/compute-sanitizer 2>/dev/null)
   if [ -z "$tool" ]; then
@@ -208,6 +239,15 @@ if [ -n "$sanitizer" ]; then
 fi
 
 if [ -n "$benchmarks" ]; then
+  echo
+  echo "## Linear maps, our own kernels and cuDNN"
+  echo
+  if "${environment[@]}" "$bin/$maps"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "FAILED: $maps"
+  fi
   echo
   echo "## Figures"
   echo

@@ -9,8 +9,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "solvers/engines/cuda/cudnn.h"
 #include "solvers/engines/cuda/kernels/images.h"
 #include "solvers/engines/cuda/kernels/launch.h"
 
@@ -42,6 +44,9 @@ class Backend {
 
   // The device's compute capability, 90 for 9.0.
   virtual int Capability() = 0;
+  // The device's cuDNN, which lives as long as the back-end; null with the reason where
+  // there is none.
+  virtual Cudnn* OpenCudnn(std::string* why_not) = 0;
   // At least `bytes` (> 0) at an address of 256 bytes, of any content; null
   // where so much is not free.
   virtual void* Allocate(int64_t bytes) = 0;

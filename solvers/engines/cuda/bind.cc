@@ -13,6 +13,7 @@ void Binder::Bind(const SgdOptions* step) {
   for (const Step& s : plan_.steps.list) {
     if (SumsGradients(s)) kept_bytes_ += PartialSums(s) * static_cast<int64_t>(sizeof(double));
   }
+  kept_bytes_ = CeilDiv(kept_bytes_, kScratchAlignment) * kScratchAlignment;
   run_->scratch_bytes = kept_bytes_;
   for (const Step& s : plan_.steps.list) BindStep(s);
   if (plan_.has_gradients) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "solvers/engines/cuda/cudnn.h"
 #include "solvers/engines/cuda/kernels/launch.h"
 #include "solvers/engines/cuda/plan.h"
 #include "solvers/engines/cuda/tensor_tiles.h"
@@ -36,6 +37,10 @@ struct Tuning {
   // these must have left.
   double split_threads = 1;
   int64_t split_products = 64;
+  // What is given to cuDNN, unless CSC_CUDNN says otherwise, and how many times the products
+  // that its table wants a map must have.
+  CudnnUse cudnn = CudnnUse::kAuto;
+  double cudnn_products = 1;
 };
 
 // What a run with a loss leaves for the host, in one piece so that one copy fetches it.

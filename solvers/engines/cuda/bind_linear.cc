@@ -32,6 +32,7 @@ void Binder::AddSplitConvolution(const ConvolutionArguments& a, bool synthesis, 
 }
 
 void Binder::BindConvolution(const Instruction& i, ValueId result, const Epilogue& epilogue) {
+  if (plan_.cudnn.Serves(program_, i)) return AddCudnnConvolution(i, result, epilogue);
   const bool synthesis = i.op == Opcode::kSynthesis;
   const PackedFilters& filters = *plan_.FindFilters(i);
   if (filters.tensor) return AddTensorConvolution(i, result, filters, epilogue);
@@ -100,10 +101,15 @@ void Binder::AddTensorConvolution(const Instruction& i, ValueId result,
 void Binder::BindFilterGradient(const Instruction& i) {
   const int64_t entries = program_.parameters()[i.filters].size();
   float* partials = nullptr;
-  const auto tile =
-      GradientTileOf(plan_, tuning_, i, ShapeOf(i.terms[0].value), ShapeOf(i.terms[1].value));
-  const int64_t ranges = tile ? AddTiledGradient(i, *tile, entries, &partials)
-                              : AddDirectGradient(i, entries, &partials);
+  int64_t ranges = 1;
+  if (plan_.cudnn.Serves(program_, i)) {
+    partials = AddCudnnGradient(i, entries);
+  } else if (const auto tile = GradientTileOf(plan_, tuning_, i, ShapeOf(i.terms[0].value),
+                                              ShapeOf(i.terms[1].value))) {
+    ranges = AddTiledGradient(i, *tile, entries, &partials);
+  } else {
+    ranges = AddDirectGradient(i, entries, &partials);
+  }
   Add(FilterGradientSumKernel{partials,
                               static_cast<uint32_t>(entries),
                               static_cast<uint32_t>(ranges),

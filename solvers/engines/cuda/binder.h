@@ -17,6 +17,9 @@ namespace csc::cuda {
 
 inline constexpr int64_t kMaxIndex = std::numeric_limits<int32_t>::max();
 
+// Of what Scratch gives out.
+inline constexpr int64_t kScratchAlignment = 256;
+
 inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 inline int32_t Narrow(int64_t value) {
@@ -94,6 +97,20 @@ class Binder : private Operands {
   int64_t AddTiledGradient(const Instruction& i, const TensorGradientTile& tile, int64_t entries,
                            float** partials);
   int64_t AddDirectGradient(const Instruction& i, int64_t entries, float** partials);
+
+  // ---- those that cuDNN serves: bind_cudnn.cc ----
+
+  struct CudnnScratch {
+    float* sums;
+    void* workspace;  // null where none is wanted
+    size_t workspace_bytes;
+  };
+  CudnnConvolution CallOf(const Instruction& i) const;
+  // So many floats, and the workspace that the call wants.
+  CudnnScratch ScratchFor(const CudnnConvolution& call, int64_t sums);
+  void AddCudnnConvolution(const Instruction& i, ValueId result, const Epilogue& epilogue);
+  // Returns the sums.
+  float* AddCudnnGradient(const Instruction& i, int64_t entries);
 
   // ---- sums over the batch, and what follows from them: bind_sums.cc ----
 

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "solvers/engines/cuda/backend.h"
+#include "solvers/engines/cuda/cuda_cudnn.h"
+#include "solvers/engines/cuda/cuda_device.h"
 #include "solvers/engines/cuda/cuda_engine.h"
 #include "solvers/error.h"
 
@@ -17,7 +19,6 @@ namespace csc::cuda {
 
 namespace {
 
-constexpr int kDevice = 0;
 constexpr int kFlatThreads = 256;
 // Left to itself ptxas spills a register or two of some to fit more blocks in.
 constexpr int kBlocksAtOnce = 2;
@@ -60,39 +61,16 @@ __global__ void __launch_bounds__(K::kThreads, K::kBlocksAtOnce) RunTiles(const 
   kernel.End(blockIdx.x, warp, registers);
 }
 
-void Check(cudaError_t error, const char* doing) {
-  Require(error == cudaSuccess, "CUDA failed while {}: {} ({})", doing, cudaGetErrorString(error),
-          cudaGetErrorName(error));
-}
-
-// Makes the engine's device the calling thread's, which may be any, as long as this
-// lives: the caller may have chosen another.
-class OnDevice {
- public:
-  OnDevice() {
-    Check(cudaGetDevice(&before_), "asking for the device");
-    // Even where it is that one: a thread that never chose may be given any.
-    Check(cudaSetDevice(kDevice), "choosing the device");
-  }
-  ~OnDevice() {
-    if (before_ != kDevice) cudaSetDevice(before_);
-  }
-  OnDevice(const OnDevice&) = delete;
-  OnDevice& operator=(const OnDevice&) = delete;
-
- private:
-  int before_ = kDevice;
-};
-
-// A chain of kernels, made node by node: nothing is captured from a stream, so
-// that other threads may do what they like meanwhile.
+// A chain of kernels and calls of cuDNN, made node by node. What cuDNN launches can only be
+// captured, from a stream of its own.
 class CudaGraph : public LaunchGraph {
  public:
-  // `stream` is where it will run.
-  CudaGraph(const std::vector<Launch>& launches, cudaStream_t stream) : stream_(stream) {
+  // `stream` is where it will run; `cudnn` may be null where no launch is a call of it.
+  CudaGraph(const std::vector<Launch>& launches, CudaCudnn* cudnn, cudaStream_t stream)
+      : cudnn_(cudnn), stream_(stream) {
     cudaGraph_t graph = nullptr;
     Check(cudaGraphCreate(&graph, 0), "creating a graph");
-    const std::unique_ptr<CUgraph_st, cudaError_t (*)(cudaGraph_t)> owner(graph, cudaGraphDestroy);
+    const GraphOwner owner(graph, cudaGraphDestroy);
     for (const Launch& launch : launches) {
       std::visit([&](const auto& kernel) { Add(graph, kernel, launch.size); }, launch.kernel);
     }
@@ -139,7 +117,15 @@ class CudaGraph : public LaunchGraph {
     Check(cudaGraphAddKernelNode(&last_, graph, &before, before != nullptr ? 1 : 0, &node),
           "adding a kernel to a graph");
   }
+  void Add(cudaGraph_t graph, const CudnnConvolution& call, uint32_t) {
+    const GraphOwner child = cudnn_->GraphOf(call);
+    const cudaGraphNode_t before = last_;
+    Check(
+        cudaGraphAddChildGraphNode(&last_, graph, &before, before != nullptr ? 1 : 0, child.get()),
+        "adding a call of cuDNN to a graph");
+  }
 
+  CudaCudnn* const cudnn_;
   const cudaStream_t stream_;
   cudaGraphExec_t executable_ = nullptr;
   cudaGraphNode_t last_ = nullptr;
@@ -170,8 +156,9 @@ class CudaBackend : public Backend {
     event_ = std::make_unique<CudaEvent>();
   }
   ~CudaBackend() override {
-    // At the end of the process the driver may be gone: nothing to report then.
-    WaitForAll();
+    // At the end of the process the driver may be gone: nothing to report then. cuDNN does
+    // not look.
+    if (WaitForAll() == cudaErrorCudartUnloading) static_cast<void>(cudnn_.release());
     cudaStreamDestroy(copies_);
     cudaStreamDestroy(stream_);
   }
@@ -183,6 +170,18 @@ class CudaBackend : public Backend {
     Check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, kDevice),
           "asking for the compute capability");
     return 10 * major + minor;
+  }
+  Cudnn* OpenCudnn(std::string* why_not) override {
+    if (cudnn_ != nullptr) return cudnn_.get();
+    const OnDevice on_device;
+    const cudnn::Functions* const functions = LoadCudnn(why_not);
+    if (functions == nullptr) return nullptr;
+    try {
+      cudnn_ = std::make_unique<CudaCudnn>(*functions);
+    } catch (const Error& error) {
+      *why_not = error.what();
+    }
+    return cudnn_.get();
   }
   void* Allocate(int64_t bytes) override {
     const OnDevice on_device;
@@ -256,7 +255,7 @@ class CudaBackend : public Backend {
   }
   std::unique_ptr<LaunchGraph> MakeGraph(const std::vector<Launch>& launches) override {
     const OnDevice on_device;
-    return std::make_unique<CudaGraph>(launches, stream_);
+    return std::make_unique<CudaGraph>(launches, cudnn_.get(), stream_);
   }
   void Run(const LaunchGraph& graph) override {
     const OnDevice on_device;
@@ -305,9 +304,9 @@ class CudaBackend : public Backend {
           "launching a kernel");
   }
   cudaStream_t StreamOf(Queue queue) const { return queue == Queue::kCopy ? copies_ : stream_; }
-  void WaitForAll() const {
+  cudaError_t WaitForAll() const {
     cudaStreamSynchronize(copies_);
-    cudaStreamSynchronize(stream_);
+    return cudaStreamSynchronize(stream_);
   }
 
   // A wait refers to the event as it was recorded last, so one serves all.
@@ -319,6 +318,7 @@ class CudaBackend : public Backend {
   cudaStream_t stream_ = nullptr;  // of kCompute
   cudaStream_t copies_ = nullptr;  // of kCopy
   std::unique_ptr<CudaEvent> event_;
+  std::unique_ptr<CudaCudnn> cudnn_;  // null until it is asked for
 };
 
 std::string VersionText(int version) {

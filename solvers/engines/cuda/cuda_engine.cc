@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -18,19 +19,40 @@ class CudaEngine : public Engine {
       : make_backend_(std::move(make_backend)), tuning_(tuning) {}
 
   const std::string& name() const override { return name_; }
-  std::string algorithms() const override { return fmt::format("tiles {}", kTensorTableVersion); }
+  std::string algorithms() const override {
+    const CudnnUse use = ChosenCudnnUse(tuning_.cudnn);
+    std::string cudnn = Name(use);
+    if (use != CudnnUse::kOff) {
+      std::call_once(asked_, [this] { cudnn_ = CudnnVersion(); });
+      cudnn += cudnn_;
+    }
+    return fmt::format("tiles {}, cudnn {}", kTensorTableVersion, cudnn);
+  }
 
   std::unique_ptr<Executable> Prepare(const Program& program,
                                       const PrepareOptions& options) const override {
     RequireFastMemory(name_, options);
     // kFloat32 has no faster form than kDirect.
-    return std::make_unique<CudaExecutable>(program, options.arithmetic, tuning_, make_backend_());
+    Tuning tuning = tuning_;
+    tuning.cudnn = ChosenCudnnUse(tuning.cudnn);
+    return std::make_unique<CudaExecutable>(program, options.arithmetic, tuning, make_backend_());
   }
 
  private:
+  // A handle takes long to make.
+  std::string CudnnVersion() const {
+    const std::unique_ptr<Backend> backend = make_backend_();
+    std::string why_not;
+    const Cudnn* const library = backend->OpenCudnn(&why_not);
+    if (library == nullptr) return ", absent";
+    return fmt::format(" {}, {}", kCudnnTableVersion, library->version());
+  }
+
   const std::string name_ = "cuda";
   const std::function<std::unique_ptr<Backend>()> make_backend_;
   const Tuning tuning_;
+  mutable std::once_flag asked_;
+  mutable std::string cudnn_;
 };
 
 }  // namespace

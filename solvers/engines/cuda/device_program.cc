@@ -24,9 +24,12 @@ constexpr int64_t kGranule = int64_t{2} << 20;
 DeviceProgram::DeviceProgram(const Program& program, Arithmetic arithmetic, const Tuning& tuning,
                              std::unique_ptr<Backend> backend)
     : program_(program),
-      plan_(MakePlan(program, arithmetic)),
-      tuning_(tuning),
       backend_(std::move(backend)),
+      tuning_(tuning),
+      plan_(MakePlan(
+          program_, arithmetic,
+          PlanCudnn(program_, arithmetic, tuning.cudnn, tuning.cudnn_products,
+                    [this](std::string* why_not) { return backend_->OpenCudnn(why_not); }))),
       parameters_(backend_.get()),
       filters_(backend_.get()),
       values_(backend_.get()),

@@ -88,9 +88,9 @@ class DeviceProgram {
   };
 
   const Program program_;
-  const Plan plan_;
-  Tuning tuning_;
   const std::unique_ptr<Backend> backend_;  // outlives the buffers below
+  Tuning tuning_;
+  const Plan plan_;
 
   DeviceBuffer parameters_;
   DeviceBuffer filters_;

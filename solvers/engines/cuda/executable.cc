@@ -173,6 +173,7 @@ int64_t CudaExecutable::WorkspaceBytes() const {
 
 // As it runs at the batch reserved last.
 std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId result) const {
+  if (plan_.cudnn.Serves(program_, i)) return DescribeCudnn(i);
   const PackedFilters& filters = *plan_.FindFilters(i);
   const Shape& shape = program_.shape(result);
   const int64_t batch = std::max<int64_t>(device_.LatestBatch(), 1);
@@ -187,9 +188,9 @@ std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId re
         ChooseTensorTile(device_.tuning().capability, device_.tuning().tensor_blocks, i.geometry,
                          shape, filters.padded_channels / filters.group, batch);
     const int64_t parts = PartsOf(device_.tuning(), filters, tile);
-    return fmt::format(": tensor cores, {}: {}{}", Name(plan_.arithmetic),
-                       describe(tile, filters.group),
-                       parts > 1 ? fmt::format(", their sums in {} parts", parts) : "");
+    return fmt::format(
+        ": tensor cores, {}: {}{}{}", Name(plan_.arithmetic), describe(tile, filters.group),
+        parts > 1 ? fmt::format(", their sums in {} parts", parts) : "", NotByCudnn(i));
   }
   const auto tile = ChooseFloat32Tile(device_.tuning().capability, device_.tuning().tensor_blocks,
                                       i, shape, batch);
@@ -199,26 +200,40 @@ std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId re
   if (!tile && ranges > 1) {
     how += fmt::format(", its sums in {} ranges (table {})", ranges, kTensorTableVersion);
   }
-  return how + NotReduced(WhyNotOnTensorCores(i));
+  return how + NotReduced(WhyNotOnTensorCores(i)) + NotByCudnn(i);
 }
 
 std::string CudaExecutable::DescribeGradient(const Instruction& i) const {
   const Shape& code = program_.shape(i.terms[1].value);
+  if (plan_.cudnn.Serves(program_, i)) return DescribeCudnn(i);
   const auto tile =
       GradientTileOf(plan_, device_.tuning(), i, program_.shape(i.terms[0].value), code);
   if (!tile) {
-    return ": direct sums over fixed ranges, float32" + NotReduced(WhyNoTensorGradient(i, code));
+    return ": direct sums over fixed ranges, float32" + NotReduced(WhyNoTensorGradient(i, code)) +
+           NotByCudnn(i);
   }
-  return fmt::format(": {}, {}: tiles of {} x {} positions",
+  return fmt::format(": {}, {}: tiles of {} x {} positions{}",
                      plan_.tensor_cores() ? "tensor cores" : "tiles in shared memory",
                      plan_.tensor_cores() ? Name(plan_.arithmetic) : "float32", tile->size[0],
-                     tile->size[1]);
+                     tile->size[1], NotByCudnn(i));
 }
 
 // Why something is done in float32 though another arithmetic was asked for.
 std::string CudaExecutable::NotReduced(const char* why) const {
   if (why == nullptr || !plan_.tensor_cores()) return "";
   return fmt::format(" (not {}: {})", Name(plan_.arithmetic), why);
+}
+
+std::string CudaExecutable::DescribeCudnn(const Instruction& i) const {
+  const CudnnPlan::Choice& choice = plan_.cudnn.Find(program_, i);
+  return fmt::format(": cuDNN, {}: {} ({})", plan_.tensor_cores() ? "tf32" : "float32",
+                     choice.algorithm->name, choice.reason);
+}
+
+// Why cuDNN does not do what it was asked for.
+std::string CudaExecutable::NotByCudnn(const Instruction& i) const {
+  const char* const why = plan_.cudnn.Find(program_, i).reason;
+  return why == nullptr ? "" : fmt::format(" (not by cuDNN: {})", why);
 }
 
 std::string CudaExecutable::Describe() const {
@@ -246,6 +261,7 @@ std::string CudaExecutable::Describe() const {
     }
     text += "\n";
   }
+  if (!plan_.cudnn.summary.empty()) text += plan_.cudnn.summary + "\n";
   text += fmt::format(
       "{} bytes of GPU memory, {} for parameters and {} for values, of which a run reads and "
       "writes {} an image",

@@ -39,6 +39,8 @@ class CudaExecutable : public Executable, public DeviceExecutable, public Traini
   std::string DescribeConvolution(const Instruction& i, ValueId result) const;
   std::string DescribeGradient(const Instruction& i) const;
   std::string NotReduced(const char* why) const;
+  std::string DescribeCudnn(const Instruction& i) const;
+  std::string NotByCudnn(const Instruction& i) const;
 
   // By way of pinned memory, which the device reads and writes by itself: one copy
   // of each array each way, shared by the executor's workers, in pieces that travel while

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
 #include "solvers/engines/cuda/tensor_tiles.h"
@@ -80,6 +81,7 @@ void PlaceValues(const Program& program, Plan* plan) {
 void CollectFilters(const Program& program, Plan* plan) {
   for (const Instruction& i : program.instructions()) {
     if (!IsConvolution(i.op)) continue;
+    if (plan->cudnn.Serves(program, i)) continue;  // as they are
     if (plan->FindFilters(i) != nullptr) continue;
     const bool synthesis = i.op == Opcode::kSynthesis;
     const Dims& dims = program.parameters()[i.filters].dims;  // [w, C, kh, kw]
@@ -136,9 +138,10 @@ int64_t Plan::FloatsMoved(const Program& program) const {
   return floats;
 }
 
-Plan MakePlan(const Program& program, Arithmetic arithmetic) {
+Plan MakePlan(const Program& program, Arithmetic arithmetic, CudnnPlan cudnn) {
   Plan plan;
   plan.arithmetic = arithmetic;
+  plan.cudnn = std::move(cudnn);
   plan.steps = MakeSteps(program);
   PlaceValues(program, &plan);
   CollectFilters(program, &plan);

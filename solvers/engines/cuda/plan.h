@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "solvers/engines/cuda/cudnn.h"
 #include "solvers/engines/cuda/steps.h"
 #include "solvers/engines/engine.h"
 #include "solvers/program/program.h"
@@ -39,6 +40,7 @@ struct Plan {
   int64_t floats_per_image = 0;  // of all values that live at one time
   std::vector<PackedFilters> filters;
   int64_t filter_floats = 0;
+  CudnnPlan cudnn;
   bool has_gradients = false;
   bool has_loss = false;
 
@@ -51,11 +53,12 @@ struct Plan {
   bool OnTensorCores(const Instruction& convolution) const;
   // Floats that the steps read from and write to values, for each image.
   int64_t FloatsMoved(const Program& program) const;
-  // Null for filters that have not been collected.
+  // Null for filters that have not been collected, as those of a map that cuDNN serves.
   const PackedFilters* FindFilters(const Instruction& convolution) const;
 };
 
-Plan MakePlan(const Program& program, Arithmetic arithmetic = Arithmetic::kFloat32);
+Plan MakePlan(const Program& program, Arithmetic arithmetic = Arithmetic::kFloat32,
+              CudnnPlan cudnn = {});
 
 }  // namespace csc::cuda
 

@@ -1,4 +1,4 @@
-// One launch of one kernel, as data: what a bound program is a list of.
+// One launch of one kernel, or one call of cuDNN, as data: what a bound program is a list of.
 
 #ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_LAUNCH_H_
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_LAUNCH_H_
@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <variant>
 
+#include "solvers/engines/cuda/cudnn_convolution.h"
 #include "solvers/engines/cuda/kernels/convolution.h"
 #include "solvers/engines/cuda/kernels/elementwise.h"
 #include "solvers/engines/cuda/kernels/filter_gradient.h"
@@ -35,11 +36,12 @@ using Kernel = std::variant<
     TensorConvolutionKernel<Tf32, 2, 2, 4>, TensorConvolutionKernel<Tf32, 2, 8, 4>,
     TensorConvolutionKernel<Bfloat16, 1, 2, 4>, TensorConvolutionKernel<Bfloat16, 1, 8, 4>,
     TensorConvolutionKernel<Bfloat16, 2, 2, 4>, TensorConvolutionKernel<Bfloat16, 2, 8, 4>,
-    AddPartsKernel, TensorFilterGradientKernel, TiledConvolutionKernel, TiledFilterGradientKernel>;
+    AddPartsKernel, TensorFilterGradientKernel, TiledConvolutionKernel, TiledFilterGradientKernel,
+    CudnnConvolution>;
 
 struct Launch {
   Kernel kernel;
-  uint32_t size;  // indices of a flat kernel, blocks of the others; < 2^31
+  uint32_t size;  // indices of a flat kernel, blocks of the others; < 2^31; 1 of cuDNN
 };
 
 // Whether a kernel is of the form with blocks and phases.

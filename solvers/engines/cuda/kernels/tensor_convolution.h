@@ -353,10 +353,12 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
   }
 };
 
-// Flat: adds the parts of a convolution's sums in order, and finishes what they make up.
+// Flat: adds the parts of a convolution's sums in order, and finishes what they make up,
+// times `scale`.
 struct AddPartsKernel : Elementwise {
   const float* sums;  // [parts][size]
   uint32_t parts;
+  Scalar scale;
 
   CSC_HOST_DEVICE void Compute(const Element* elements, float* values) const {
     const uint32_t stride = channels.value() * plane.value();
@@ -370,6 +372,9 @@ struct AddPartsKernel : Elementwise {
         if (e.present) values[k] += Read(from + e.sample * stride + e.inside);
       }
     }
+    const float factor = scale.value();
+    CSC_UNROLL
+    for (int k = 0; k < kCount; ++k) values[k] *= factor;
   }
   CSC_HOST_DEVICE void operator()(uint32_t index) const { Run(*this, index); }
 };

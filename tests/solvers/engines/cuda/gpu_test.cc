@@ -1,11 +1,13 @@
 // The engine on a real GPU; skipped, with the reason, where there is none.
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 #include <string>
 #include <vector>
 
 #include "solvers/engines/registry.h"
+#include "solvers/error.h"
 #include "tests/solvers/compare.h"
 #include "tests/solvers/gradients.h"
 #include "tests/solvers/random.h"
@@ -16,6 +18,20 @@
 
 namespace csc::test {
 namespace {
+
+// CSC_CUDNN as long as this lives.
+class CudnnUse {
+ public:
+  explicit CudnnUse(const char* use) {
+    const char* const before = getenv("CSC_CUDNN");
+    if (before != nullptr) before_ = before;
+    setenv("CSC_CUDNN", use, 1);
+  }
+  ~CudnnUse() { setenv("CSC_CUDNN", before_.c_str(), 1); }
+
+ private:
+  std::string before_;  // empty is as absent
+};
 
 class Gpu : public ::testing::Test {
  protected:
@@ -78,6 +94,7 @@ TEST_F(Gpu, TrainsALayerOfTheSizeInUse) {
 
 // float32 takes these only where there are more blocks than any device of its table wants.
 TEST_F(Gpu, ComputesInTilesOfSharedMemory) {
+  const CudnnUse off("off");
   const auto run = [&](const Program& program, int64_t batch) {
     Random random(1);
     Work work =
@@ -165,6 +182,73 @@ TEST_F(Gpu, IsExactOnIntegersOnTensorCores) {
       EXPECT_TRUE(Equal(actual.gradients, expected.gradients)) << "gradients";
     });
   }
+}
+
+// Strided and dilated, each map by cuDNN and by our own kernels.
+TEST_F(Gpu, LetsCudnnServeEveryMap) {
+  const auto run = [&](const Geometry& geometry, Arithmetic arithmetic) {
+    Random random(1);
+    Program forward;
+    const int filters = forward.AddParameter("F", {24, 5, 3, 3});
+    const int step = forward.AddParameter("c", {1});
+    const ValueId x = forward.AddInput({5, 13, 11});
+    const ValueId code = forward.Analysis(x, filters, geometry, {1, step, 0});
+    const ValueId image = forward.Synthesis(code, filters, geometry, 13, 11);
+    forward.MarkOutput(forward.Join({image, x}));
+    forward.MarkOutput(forward.Pointwise({{code, {2}}}, Shrink::kSoft));
+    const Program program = WithWeightedLoss(forward);
+    Work work = RandomWork(&random, program, random.Integers(program.parameter_size(), -1, 1), 7);
+    for (auto& input : work.inputs) {
+      input = random.Integers(static_cast<int64_t>(input.size()), -1, 1, 0.5);
+    }
+    const auto executable = engine_->Prepare(program, {arithmetic});
+    const std::string described = executable->Describe();
+    for (const char* op : {"analysis: cuDNN", "synthesis: cuDNN", "filter_gradient: cuDNN"}) {
+      EXPECT_NE(described.find(op), std::string::npos) << described;
+    }
+    executable->SetParameters(work.parameters.data());
+    const Results first = RunPrepared(executable.get(), program, work);
+    ExpectSameBits(RunPrepared(executable.get(), program, work), first);
+    const auto expected = RunInDouble(program, work);
+    for (size_t i = 0; i < expected.outputs.size(); ++i) {
+      EXPECT_TRUE(Equal(first.outputs[i], expected.outputs[i])) << "output " << i;
+    }
+    EXPECT_TRUE(Equal(first.gradients, expected.gradients)) << "gradients";
+  };
+  const CudnnUse all("all");
+  try {
+    engine_->Prepare(Program());
+  } catch (const EngineDeclined& declined) {
+    GTEST_SKIP() << declined.what();
+  }
+  for (Arithmetic arithmetic : {Arithmetic::kDirect, Arithmetic::kTf32, Arithmetic::kBfloat16}) {
+    SCOPED_TRACE(Name(arithmetic));
+    run(SamePadded({3, 3}, {2, 2}), arithmetic);
+    run(SamePadded({3, 3}, {1, 1}, {2, 2}), arithmetic);
+  }
+}
+
+// As many products as its table wants, with a chain at the end.
+TEST_F(Gpu, GivesALargeStridedMapToCudnnIfThereIsOne) {
+  const CudnnUse by_table("auto");
+  Random random(1);
+  Program program;
+  const int filters = program.AddParameter("F", {32, 16, 3, 3});
+  const int step = program.AddParameter("c", {1});
+  const ValueId image = program.Synthesis(program.AddInput({32, 16, 16}), filters,
+                                          SamePadded({3, 3}, {2, 2}), 32, 32, {2, step, 0});
+  program.MarkOutput(
+      program.Pointwise({{image, {}}, {program.AddInput({16, 32, 32}), {-1}}}, Shrink::kSoft));
+  Work work = RandomWork(&random, program, random.Integers(program.parameter_size(), -1, 1), 3);
+  for (auto& input : work.inputs) {
+    input = random.Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
+  }
+  const std::string described = engine_->Prepare(program, {})->Describe();
+  EXPECT_TRUE(described.find("synthesis: cuDNN") != std::string::npos ||
+              described.find("cuDNN: there is none (") != std::string::npos)
+      << described;
+  EXPECT_TRUE(
+      Equal(RunOn(*engine_, program, work).outputs[0], RunInDouble(program, work).outputs[0]));
 }
 
 TEST_F(Gpu, RepeatsItselfBitByBit) {

@@ -7,12 +7,15 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "solvers/engines/cuda/cuda_engine.h"
 #include "solvers/error.h"
+#include "tests/solvers/engines/cuda/cudnn_loops.h"
 #include "tests/solvers/engines/cuda/host_queues.h"
 
 namespace csc::test {
@@ -66,6 +69,23 @@ struct HostEvent : cuda::Event {
   std::optional<HostQueues::Point> point;
 };
 
+// Knows every algorithm but the one that is asked for first, and wants a workspace for each.
+class HostCudnn : public cuda::Cudnn {
+ public:
+  std::string version() const override { return "9.0.0"; }
+  int64_t WorkspaceBytes(const cuda::CudnnConvolution& call) override {
+    if (call.op == Opcode::kAnalysis && call.algorithm != 0) return -1;
+    return 4 * call.batch + 1;
+  }
+  static void Run(const cuda::CudnnConvolution& call) {
+    Require(static_cast<int64_t>(call.workspace_bytes) == HostCudnn().WorkspaceBytes(call) &&
+                reinterpret_cast<uintptr_t>(call.workspace) % 256 == 0,
+            "a workspace of {} bytes at {}", call.workspace_bytes, call.workspace);
+    std::memset(call.workspace, kNotANumber, call.workspace_bytes);
+    RunCudnnLoops(call);
+  }
+};
+
 class HostBackend : public cuda::Backend {
  public:
   explicit HostBackend(HostDevice* device) : device_(device) {}
@@ -74,6 +94,11 @@ class HostBackend : public cuda::Backend {
   }
 
   int Capability() override { return device_->capability; }
+  cuda::Cudnn* OpenCudnn(std::string* why_not) override {
+    if (device_->has_cudnn) return &cudnn_;
+    *why_not = "hidden by the test";
+    return nullptr;
+  }
   void* Allocate(int64_t bytes) override {
     Require(bytes > 0, "{} bytes asked of the device", bytes);
     if (bytes > device_->free_bytes) return nullptr;
@@ -210,6 +235,14 @@ class HostBackend : public cuda::Backend {
 
   template <typename K>
   void Start(const K& kernel, uint32_t size) const {
+    if constexpr (std::is_same_v<K, cuda::CudnnConvolution>) {
+      HostCudnn::Run(kernel);
+    } else {
+      StartKernel(kernel, size);
+    }
+  }
+  template <typename K>
+  void StartKernel(const K& kernel, uint32_t size) const {
     for (uint32_t i = 0; i < size; ++i) {
       const uint32_t index = downwards_ ? size - 1 - i : i;
       if constexpr (cuda::HasTiles<K>::value) {
@@ -227,6 +260,7 @@ class HostBackend : public cuda::Backend {
 
   HostDevice* const device_;
   HostQueues queues_;
+  HostCudnn cudnn_;
   bool downwards_ = false;
   std::map<void*, int64_t> sizes_;
   std::map<void*, int64_t> pinned_;
@@ -258,6 +292,7 @@ cuda::Tuning SmallTuning() {
   tuning.tensor_blocks = 0;
   tuning.split_threads = 0.004;  // some 540
   tuning.split_products = 4;
+  tuning.cudnn_products = 0;
   return tuning;
 }
 

@@ -27,6 +27,7 @@ struct HostDevice {
   std::atomic<int> uploads{0};  // from pinned memory
   std::atomic<int> downloads{0};
   int capability = 90;
+  bool has_cudnn = true;  // plain loops in its place
 };
 
 // On a device of their own, or of any size.

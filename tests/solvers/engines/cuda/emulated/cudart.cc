@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "tests/solvers/engines/cuda/emulated/device.h"
@@ -34,6 +35,14 @@ struct Call {
 struct DeviceCall : Call {
   DeviceCall() { Rule(current_device == 0, "the calling thread has not chosen the device"); }
 };
+
+void RequireChain(const std::vector<std::unique_ptr<Node>>& nodes, const cudaGraphNode_t* before,
+                  size_t count) {
+  Rule(nodes.empty()
+           ? count == 0
+           : count == 1 && before[0] == reinterpret_cast<cudaGraphNode_t>(nodes.back().get()),
+       "a kernel that does not wait for the one before");
+}
 
 }  // namespace
 
@@ -241,6 +250,20 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   call->queues.Finish(call->queues.Find(stream));
   return cudaSuccess;
 }
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
+  const DeviceCall call;
+  Rule(stream != nullptr, "the default stream cannot be captured");
+  Rule(mode == cudaStreamCaptureModeRelaxed, "a library that may load its kernels is captured");
+  call->queues.Find(stream)->captured = std::make_shared<Graph>();
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const DeviceCall call;
+  const auto captured = std::move(call->queues.FindAny(stream)->captured);
+  Rule(captured != nullptr, "the stream is not being captured");
+  *graph = reinterpret_cast<cudaGraph_t>(new Graph(std::move(*captured)));
+  return cudaSuccess;
+}
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   const DeviceCall call;
   *event = reinterpret_cast<cudaEvent_t>(new EventState);
@@ -296,13 +319,22 @@ cudaError_t cudaGraphAddKernelNode(cudaGraphNode_t* node, cudaGraph_t graph,
                                    const cudaKernelNodeParams* parameters) {
   const DeviceCall call;
   auto& nodes = reinterpret_cast<Graph*>(graph)->nodes;
-  Rule(nodes.empty()
-           ? count == 0
-           : count == 1 && before[0] == reinterpret_cast<cudaGraphNode_t>(nodes.back().get()),
-       "a kernel that does not wait for the one before");
+  RequireChain(nodes, before, count);
   nodes.push_back(std::make_unique<Node>(
       call->MakeNode(parameters->func, parameters->gridDim, parameters->blockDim,
                      parameters->sharedMemBytes, parameters->kernelParams)));
+  *node = reinterpret_cast<cudaGraphNode_t>(nodes.back().get());
+  return cudaSuccess;
+}
+cudaError_t cudaGraphAddChildGraphNode(cudaGraphNode_t* node, cudaGraph_t graph,
+                                       const cudaGraphNode_t* before, size_t count,
+                                       cudaGraph_t child) {
+  const DeviceCall call;
+  auto& nodes = reinterpret_cast<Graph*>(graph)->nodes;
+  RequireChain(nodes, before, count);
+  for (const auto& copied : reinterpret_cast<Graph*>(child)->nodes) {
+    nodes.push_back(std::make_unique<Node>(*copied));
+  }
   *node = reinterpret_cast<cudaGraphNode_t>(nodes.back().get());
   return cudaSuccess;
 }

@@ -73,7 +73,7 @@ Node Device::MakeNode(const void* function, dim3 grid, dim3 block, size_t shared
   Rule(k.shared_bytes + static_cast<int>(shared_bytes) <=
            (allowed == shared.end() ? kSharedByDefault : allowed->second),
        "more shared memory than is allowed to the function");
-  Node node = {&k, {grid.x, block.x, static_cast<uint32_t>(shared_bytes)}, {}};
+  Node node = {&k, {grid.x, block.x, static_cast<uint32_t>(shared_bytes)}, {}, {}};
   node.parameters.resize(k.parameter_bytes);
   for (size_t p = 0; p < k.parameters.size(); ++p) {
     std::memcpy(&node.parameters[k.parameters[p].offset], arguments[p], k.parameters[p].bytes);
@@ -81,6 +81,9 @@ Node Device::MakeNode(const void* function, dim3 grid, dim3 block, size_t shared
   return node;
 }
 
-void Device::Run(const Node& node) { ptx::Run(*node.kernel, node.grid, node.parameters, &memory); }
+void Device::Run(const Node& node) {
+  if (node.call) return node.call();
+  ptx::Run(*node.kernel, node.grid, node.parameters, &memory);
+}
 
 }  // namespace csc::test

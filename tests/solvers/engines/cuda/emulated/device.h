@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -32,6 +33,7 @@ struct Node {
   const ptx::Kernel* kernel;
   ptx::Grid grid;
   std::vector<char> parameters;
+  std::function<void()> call;  // of another library, in place of a kernel
 };
 
 // Nodes in the order in which they were added, each of which waits for the one before.

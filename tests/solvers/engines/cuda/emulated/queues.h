@@ -15,6 +15,7 @@
 namespace csc::test {
 
 struct Stream;
+struct Graph;
 
 // A point of a stream's order.
 struct Point {
@@ -30,6 +31,7 @@ struct Task {
 
 struct Stream {
   std::deque<Task> tasks;
+  std::shared_ptr<Graph> captured;  // takes what is queued, where there is one
 };
 
 // What cudaEventRecord was called for last.
@@ -49,8 +51,13 @@ class Queues {
       if (s->get() == stream) return static_cast<void>(streams_.erase(s));
     }
   }
-  // That of this handle; the default stream for null.
+  // That of this handle, which is not being captured; the default stream for null.
   Stream* Find(const void* handle) {
+    Stream* const stream = FindAny(handle);
+    if (stream->captured != nullptr) ptx::Stop("a stream that is being captured");
+    return stream;
+  }
+  Stream* FindAny(const void* handle) {
     if (handle == nullptr) return &default_;
     for (const auto& stream : streams_) {
       if (stream.get() == handle) return stream.get();
