@@ -32,6 +32,7 @@ struct Node {
   const ptx::Kernel* kernel;
   ptx::Grid grid;
   std::vector<char> parameters;
+  bool ordered = false;  // after the one before
 };
 
 // Nodes in the order in which they were added, each of which waits for the one before.
