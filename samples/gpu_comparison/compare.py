@@ -96,11 +96,11 @@ def command(options, network, phase, python):
     return line
 
 
-def measure(options, network, phase, python):
+def measure(options, network, phase, python, variables=None):
     """What the benchmark says, as (device, figures); without PyTorch where it does not run."""
     line = command(options, network, phase, python)
-    print(" ".join(line), file=sys.stderr, flush=True)
-    environment = dict(os.environ)
+    print(" ".join([f"{name}={value}" for name, value in (variables or {}).items()] + line), file=sys.stderr, flush=True)
+    environment = {**os.environ, **(variables or {})}
     if PACKED:  # the driver's libraries may be among the others
         ours = os.environ.get("CSC_LIBRARIES", str(ROOT / "lib"))
         environment["LD_LIBRARY_PATH"] = ":".join(filter(None, [ours, os.environ.get("LD_LIBRARY_PATH")]))
@@ -215,6 +215,21 @@ def residual_table(figures, options):
             yield f"| {phase} | {arithmetic} | " + " | ".join(cells) + " |"
 
 
+def early_table(figures, late, options):
+    """What it gains that a kernel begins before the one before it has ended."""
+    yield "| network | phase | arithmetic | batch | images/s | after all of the one before | gain |"
+    yield "|---|---|---|---|---|---|---|"
+    for network in options.network:
+        for phase in options.phase:
+            for arithmetic in options.arithmetic:
+                for batch in map(int, options.batches.split(",")):
+                    here = {"network": network, "phase": phase, "arithmetic": arithmetic, "batch": batch}
+                    pair = [best(some, "ours", **here) for some in (figures, late)]
+                    speeds = [speed(f) if f else None for f in pair]
+                    cells = [network, phase, arithmetic, str(batch), *(f"{v:,.0f}" if v else "-" for v in speeds), ratio(*speeds)]
+                    yield "| " + " | ".join(cells) + " |"
+
+
 def all_table(figures):
     yield "| who | network | phase | arithmetic | form | batch | images/s | MB |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -223,11 +238,12 @@ def all_table(figures):
         yield f"| {f['program']} | {f['network']} | {f['phase']} | {f['arithmetic']} | {f['form']} | {f['batch']} | {result} |"
 
 
-def text(figures, options, device):
+def text(figures, late, options, device):
     parts = [
         ("Best of each", best_table(figures, options, device)),
         ("One image, from the host to the host", one_image_table(figures, options)),
         ("What the extra convolution of Res-CSC costs", residual_table(figures, options)),
+        ("What kernels that begin early gain", early_table(figures, late, options)),
         ("All figures", all_table(figures)),
     ]
     notes = ("Shares are nominal, of the data sheet: bytes as if every instruction went through memory, FLOPs of the direct "
@@ -241,7 +257,7 @@ def main(arguments):
     if wanted and importlib.util.find_spec("torch") is None:
         print(f"without PyTorch, which {sys.executable} does not have: {sys.executable} -m pip install torch\n")
         wanted = False
-    figures, device = [], ""
+    figures, late, device = [], [], ""
     with tempfile.TemporaryDirectory() as folder:
         python = python_outside(folder) if wanted else None
         for network in options.network:
@@ -249,7 +265,8 @@ def main(arguments):
                 found, more = measure(options, network, phase, python)
                 device = device or found
                 figures += more
-    print(text(figures, options, device))
+                late += measure(options, network, phase, None, {"CSC_CUDA_EDGES": "full"})[1]
+    print(text(figures, late, options, device))
     if options.json:
         Path(options.json).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     ours = [f for f in figures if not f["rival"] and f["form"] != "fused"]

@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -25,9 +26,35 @@ constexpr int kBlocksAtOnce = 2;
 
 dim3 FlatBlocks(uint32_t size) { return dim3((size + kFlatThreads - 1) / kFlatThreads); }
 
+// Kernels of a graph follow one another by programmatic dependent launch where they are
+// compiled for compute capability 9.0 or newer: the next is scheduled as soon as every block
+// of the one before has said that it may or has ended, so that its launch, its blocks' start
+// and its first index arithmetic cost no time of their own. CUDA's rules, and how they are
+// kept:
+//
+// - What the kernel before writes is there once the wait returns and not sooner, whatever
+//   the kernel before has said: every thread of every kernel waits before it touches
+//   memory. Kernels' arguments are no such memory.
+// - The wait is for the kernel before alone. As that one's threads have waited too, all
+//   before it have ended.
+// - Neither call does anything in a kernel that was launched in another way. Only edges
+//   between two kernels may be programmatic.
+// - Memory is not read-only for as long as a kernel runs then: see Read().
+//
+// The next may be scheduled at once: by then all blocks of this kernel have begun, so its
+// blocks take what is left, and it holds the one after it back by waiting itself.
+constexpr int kWaitsFrom = 90;
+__device__ void WaitForKernelBefore() {
+#if __CUDA_ARCH__ >= 900
+  cudaGridDependencySynchronize();
+  cudaTriggerProgrammaticLaunchCompletion();
+#endif
+}
+
 template <typename K>
 __global__ void __launch_bounds__(kFlatThreads, kBlocksAtOnce)
     RunFlat(const K kernel, uint32_t size) {
+  WaitForKernelBefore();
   const uint32_t index = blockIdx.x * kFlatThreads + threadIdx.x;
   if (index < size) kernel(index);
 }
@@ -41,6 +68,7 @@ __device__ void RunPhases(const K& kernel, typename K::Shared& shared,
 template <typename K>
 __global__ void __launch_bounds__(K::kThreads, kBlocksAtOnce) RunBlocks(const K kernel) {
   __shared__ typename K::Shared shared;
+  WaitForKernelBefore();
   RunPhases(kernel, shared, std::make_integer_sequence<int, K::kPhases>());
 }
 
@@ -50,7 +78,8 @@ __global__ void __launch_bounds__(K::kThreads, K::kBlocksAtOnce) RunTiles(const 
   uint32_t* const shared = reinterpret_cast<uint32_t*>(shared_memory);
   const uint32_t warp = threadIdx.x / kWarpLanes;
   typename K::Registers registers;
-  kernel.Begin(blockIdx.x, warp, &registers);
+  kernel.Begin(blockIdx.x, warp, &registers);  // index arithmetic alone
+  WaitForKernelBefore();
   const uint32_t rounds = kernel.Rounds(blockIdx.x);
   for (uint32_t round = 0; round < rounds; ++round) {
     kernel.Load(blockIdx.x, warp, round, shared);
@@ -61,13 +90,35 @@ __global__ void __launch_bounds__(K::kThreads, K::kBlocksAtOnce) RunTiles(const 
   kernel.End(blockIdx.x, warp, registers);
 }
 
+#if CUDART_VERSION < 13000  // this one with edge data has its plain name since
+#define cudaGraphAddDependencies cudaGraphAddDependencies_v2
+#endif
+
+// How a kernel of a graph follows the one before: see WaitForKernelBefore.
+cudaGraphEdgeData ChooseEdge() {
+  const char* const asked = std::getenv("CSC_CUDA_EDGES");
+  const std::string edges = asked == nullptr ? "" : asked;
+  Require(edges.empty() || edges == "full", "CSC_CUDA_EDGES=\"{}\" is unknown: full expected",
+          edges);
+  // Not the device's capability: what was compiled for an older one does not wait.
+  cudaFuncAttributes kernel;
+  Check(cudaFuncGetAttributes(&kernel, RunFlat<FillKernel>), "asking for a kernel");
+  cudaGraphEdgeData edge = {};  // full
+  if (edges.empty() && kernel.ptxVersion >= kWaitsFrom) {
+    edge.from_port = cudaGraphKernelNodePortProgrammatic;
+    edge.type = cudaGraphDependencyTypeProgrammatic;
+  }
+  return edge;
+}
+
 // A chain of kernels and calls of cuDNN, made node by node. What cuDNN launches can only be
 // captured, from a stream of its own.
 class CudaGraph : public LaunchGraph {
  public:
   // `stream` is where it will run; `cudnn` may be null where no launch is a call of it.
-  CudaGraph(const std::vector<Launch>& launches, CudaCudnn* cudnn, cudaStream_t stream)
-      : cudnn_(cudnn), stream_(stream) {
+  CudaGraph(const std::vector<Launch>& launches, const cudaGraphEdgeData& edge, CudaCudnn* cudnn,
+            cudaStream_t stream)
+      : edge_(edge), cudnn_(cudnn), stream_(stream) {
     cudaGraph_t graph = nullptr;
     Check(cudaGraphCreate(&graph, 0), "creating a graph");
     const GraphOwner owner(graph, cudaGraphDestroy);
@@ -114,8 +165,13 @@ class CudaGraph : public LaunchGraph {
       node.blockDim = dim3(kFlatThreads);
     }
     const cudaGraphNode_t before = last_;
-    Check(cudaGraphAddKernelNode(&last_, graph, &before, before != nullptr ? 1 : 0, &node),
-          "adding a kernel to a graph");
+    Check(cudaGraphAddKernelNode(&last_, graph, nullptr, 0, &node), "adding a kernel to a graph");
+    const cudaGraphEdgeData full = {};
+    const cudaGraphEdgeData* const edge = after_kernel_ ? &edge_ : &full;
+    after_kernel_ = true;
+    if (before == nullptr) return;
+    Check(cudaGraphAddDependencies(graph, &before, &last_, edge, 1),
+          "ordering the kernels of a graph");
   }
   void Add(cudaGraph_t graph, const CudnnConvolution& call, uint32_t) {
     const GraphOwner child = cudnn_->GraphOf(call);
@@ -123,12 +179,15 @@ class CudaGraph : public LaunchGraph {
     Check(
         cudaGraphAddChildGraphNode(&last_, graph, &before, before != nullptr ? 1 : 0, child.get()),
         "adding a call of cuDNN to a graph");
+    after_kernel_ = false;
   }
 
+  const cudaGraphEdgeData edge_;  // from each kernel to the next
   CudaCudnn* const cudnn_;
   const cudaStream_t stream_;
   cudaGraphExec_t executable_ = nullptr;
   cudaGraphNode_t last_ = nullptr;
+  bool after_kernel_ = false;  // what last_ is: only between two of them an edge may be early
 };
 
 class CudaEvent : public Event {
@@ -154,6 +213,7 @@ class CudaBackend : public Backend {
       Check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "creating a stream");
     }
     event_ = std::make_unique<CudaEvent>();
+    edge_ = ChooseEdge();
   }
   ~CudaBackend() override {
     // At the end of the process the driver may be gone: nothing to report then. cuDNN does
@@ -255,7 +315,7 @@ class CudaBackend : public Backend {
   }
   std::unique_ptr<LaunchGraph> MakeGraph(const std::vector<Launch>& launches) override {
     const OnDevice on_device;
-    return std::make_unique<CudaGraph>(launches, cudnn_.get(), stream_);
+    return std::make_unique<CudaGraph>(launches, edge_, cudnn_.get(), stream_);
   }
   void Run(const LaunchGraph& graph) override {
     const OnDevice on_device;
@@ -318,6 +378,7 @@ class CudaBackend : public Backend {
   cudaStream_t stream_ = nullptr;  // of kCompute
   cudaStream_t copies_ = nullptr;  // of kCopy
   std::unique_ptr<CudaEvent> event_;
+  cudaGraphEdgeData edge_;
   std::unique_ptr<CudaCudnn> cudnn_;  // null until it is asked for
 };
 

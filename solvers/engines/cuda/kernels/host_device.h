@@ -65,15 +65,19 @@ class Divisor {
   uint32_t shift_ = 31;
 };
 
-// Reads what no thread writes while the kernel runs (through the read-only
-// cache).
-CSC_HOST_DEVICE inline float Read(const float* p) {
-#ifdef __CUDA_ARCH__
+// Reads what no other thread of the kernel writes, through the read-only cache where
+// memory stays as it is for as long as a kernel runs. From compute capability 9.0 on
+// a kernel begins before the one before it has ended (cuda_backend.cu), and the compiler
+// may move reads of the read-only cache to before it has waited for that.
+template <typename T>
+CSC_HOST_DEVICE inline T ReadOnly(const T* p) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
   return __ldg(p);
 #else
   return *p;
 #endif
 }
+CSC_HOST_DEVICE inline float Read(const float* p) { return ReadOnly(p); }
 
 // The same for kCount floats, a multiple of 4, at an address of 16 bytes.
 template <int kCount>
@@ -82,7 +86,7 @@ CSC_HOST_DEVICE inline void ReadVector(const float* p, float* values) {
 #ifdef __CUDA_ARCH__
   CSC_UNROLL
   for (int i = 0; i < kCount; i += 4) {
-    const float4 v = __ldg(reinterpret_cast<const float4*>(p + i));
+    const float4 v = ReadOnly(reinterpret_cast<const float4*>(p + i));
     values[i] = v.x;
     values[i + 1] = v.y;
     values[i + 2] = v.z;
@@ -124,10 +128,10 @@ CSC_HOST_DEVICE inline void ReadSharedWords(const uint32_t* p, uint32_t* words) 
 #endif
 }
 
-// ... and what no thread writes meanwhile.
+// ... and as by Read.
 CSC_HOST_DEVICE inline void ReadWords(const uint32_t* p, uint32_t* words) {
 #ifdef __CUDA_ARCH__
-  SplitWords(__ldg(reinterpret_cast<const uint4*>(p)), words);
+  SplitWords(ReadOnly(reinterpret_cast<const uint4*>(p)), words);
 #else
   ReadSharedWords(p, words);
 #endif

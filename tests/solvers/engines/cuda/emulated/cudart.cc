@@ -121,6 +121,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* function) {
   const DeviceCall call;
   *attributes = {};
+  attributes->ptxVersion = 10 * kMajor;
   return call->functions.count(function) == 1 ? cudaSuccess : cudaErrorInvalidDeviceFunction;
 }
 cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribute, int value) {
@@ -319,7 +320,7 @@ cudaError_t cudaGraphAddKernelNode(cudaGraphNode_t* node, cudaGraph_t graph,
                                    const cudaKernelNodeParams* parameters) {
   const DeviceCall call;
   auto& nodes = reinterpret_cast<Graph*>(graph)->nodes;
-  RequireChain(nodes, before, count);
+  Rule(before == nullptr && count == 0, "dependencies come after the node");
   nodes.push_back(std::make_unique<Node>(
       call->MakeNode(parameters->func, parameters->gridDim, parameters->blockDim,
                      parameters->sharedMemBytes, parameters->kernelParams)));
@@ -334,14 +335,43 @@ cudaError_t cudaGraphAddChildGraphNode(cudaGraphNode_t* node, cudaGraph_t graph,
   RequireChain(nodes, before, count);
   for (const auto& copied : reinterpret_cast<Graph*>(child)->nodes) {
     nodes.push_back(std::make_unique<Node>(*copied));
+    nodes.back()->ordered = true;
   }
   *node = reinterpret_cast<cudaGraphNode_t>(nodes.back().get());
+  return cudaSuccess;
+}
+cudaError_t cudaGraphAddDependencies(cudaGraph_t graph, const cudaGraphNode_t* from,
+                                     const cudaGraphNode_t* to, const cudaGraphEdgeData* edges,
+                                     size_t count) {
+  const DeviceCall call;
+  const auto& nodes = reinterpret_cast<Graph*>(graph)->nodes;
+  const auto is = [&](cudaGraphNode_t node, size_t from_last) {
+    return nodes.size() > from_last &&
+           reinterpret_cast<Node*>(node) == nodes[nodes.size() - 1 - from_last].get();
+  };
+  Rule(count == 1 && is(*from, 1) && is(*to, 0), "a kernel that does not wait for the one before");
+  constexpr cudaGraphEdgeData kEarly = {
+      cudaGraphKernelNodePortProgrammatic, 0, cudaGraphDependencyTypeProgrammatic, {}};
+  constexpr cudaGraphEdgeData kFull = {};
+  Node* const node = nodes.back().get();
+  Rule(!node->ordered, "an edge that is there already");
+  node->ordered = true;
+  node->grid.early = std::memcmp(edges, &kEarly, sizeof(kEarly)) == 0;
+  Rule(node->grid.early || std::memcmp(edges, &kFull, sizeof(kFull)) == 0, "no such edge");
+  // Everything that can begin early does, unless it is asked not to.
+  const bool can = !node->call && !nodes[nodes.size() - 2]->call;
+  Rule(can || !node->grid.early, "an early edge that is not between kernels");
+  Rule(!can || node->grid.early || std::getenv("CSC_CUDA_EDGES") != nullptr,
+       "a kernel that begins late");
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* run, cudaGraph_t graph, unsigned long long) {
   const DeviceCall call;
   const auto made = std::make_shared<GraphRun>();
-  for (const auto& node : reinterpret_cast<Graph*>(graph)->nodes) made->nodes.push_back(*node);
+  for (const auto& node : reinterpret_cast<Graph*>(graph)->nodes) {
+    Rule(node->ordered || made->nodes.empty(), "a kernel that does not wait for the one before");
+    made->nodes.push_back(*node);
+  }
   call->graphs[made.get()] = made;
   *run = reinterpret_cast<cudaGraphExec_t>(made.get());
   return cudaSuccess;

@@ -34,6 +34,7 @@ struct Node {
   ptx::Grid grid;
   std::vector<char> parameters;
   std::function<void()> call;  // of another library, in place of a kernel
+  bool ordered = false;  // after the one before
 };
 
 // Nodes in the order in which they were added, each of which waits for the one before.

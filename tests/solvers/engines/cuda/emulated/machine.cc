@@ -32,6 +32,7 @@ struct Thread {
   State state;
   int at;  // instruction
   uint64_t* registers;
+  bool waited = false;  // for the launch before
 };
 
 // One block of a launch.
@@ -144,7 +145,13 @@ class Block {
         case Op::kBranch:
           thread.at = i.target - 1;
           break;
+        case Op::kWaitForBefore:
+          thread.waited = true;
+          break;
+        case Op::kLetNextBegin:
+          break;
         case Op::kReturn:
+          if (grid_.early && !thread.waited) Wrong("a launch that may end before its turn", t);
           thread.state = State::kDone;
           return;
         case Op::kBarrier:
@@ -173,6 +180,7 @@ class Block {
         from = SharedAt(static_cast<uint32_t>(address), bytes, nullptr, t);
         break;
       case Space::kGlobal:
+        if (grid_.early && i.read_only) Wrong("memory that others write, read as read-only", t);
         from = GlobalAt(address, bytes, nullptr, t);
         break;
     }
@@ -213,6 +221,7 @@ class Block {
 
   char* GlobalAt(uint64_t address, int bytes, const char* values, uint32_t t) {
     if (address % bytes != 0) Wrong("a misaligned address", t);
+    if (grid_.early && !threads_[t].waited) Wrong("memory that the launch before may use", t);
     DeviceMemory::Block* const block = memory_->Find(reinterpret_cast<const void*>(address), bytes);
     if (block == nullptr) Wrong("an address outside all memory", t);
     if (block->access.empty()) block->access.resize(block->bytes / 4 + 1);

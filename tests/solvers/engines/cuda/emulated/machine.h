@@ -2,8 +2,9 @@
 // manuals forbid: reads and writes out of bounds, at addresses that are no multiple
 // of their size or of what nobody wrote; two threads at one address without a
 // barrier between them, one of them writing something else; products of a warp in code
-// where its lanes have parted; threads that leave before a barrier. Blocks, warps and
-// lanes run in an order left to chance.
+// where its lanes have parted; threads that leave before a barrier; kernels that begin
+// early and touch memory before they have waited. Blocks, warps and lanes run in an order
+// left to chance.
 
 #ifndef CSC_TESTS_SOLVERS_ENGINES_CUDA_EMULATED_MACHINE_H_
 #define CSC_TESTS_SOLVERS_ENGINES_CUDA_EMULATED_MACHINE_H_
@@ -62,6 +63,10 @@ struct Grid {
   uint32_t blocks = 0;
   uint32_t threads = 0;
   uint32_t shared_bytes = 0;
+  // Begins while the launch before still runs, and those before that one if it does not
+  // wait for them. So each thread must wait, and before that touch no memory but its own:
+  // then it does not matter when it began, and the launches may run one by one here.
+  bool early = false;
 };
 
 // `parameters`: as the kernel declares them.

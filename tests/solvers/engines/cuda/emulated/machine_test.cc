@@ -39,7 +39,7 @@ std::string KernelOf(const std::string& body) {
 }
 
 // What the 64 words are afterwards, which begin as 0, 1, ...
-std::vector<uint32_t> RunKernel(const std::string& body, bool written = true) {
+std::vector<uint32_t> RunKernel(const std::string& body, bool written = true, bool early = false) {
   alignas(256) static uint32_t words[64];
   const auto kernels = Parse(KernelOf(body));
   DeviceMemory memory;
@@ -49,7 +49,7 @@ std::vector<uint32_t> RunKernel(const std::string& body, bool written = true) {
   std::vector<char> parameters(sizeof(void*));
   const void* const address = words;
   std::memcpy(parameters.data(), &address, sizeof(address));
-  Run(kernels.at("kernel"), {1, 64, 0}, parameters, &memory);
+  Run(kernels.at("kernel"), {1, 64, 0, early}, parameters, &memory);
   return {words, words + 64};
 }
 
@@ -168,6 +168,21 @@ TEST(MachineDeathTest, FindsProductsInDivergentCode) {
 $L__BB0_2:
 )"),
                "different products|without all lanes");
+}
+
+TEST(MachineDeathTest, FindsKernelsThatBeginEarlyAndDoNotWait) {
+  const auto run = [](const std::string& body) { return RunKernel(body, true, true); };
+  const std::string wait = "\tgriddepcontrol.wait;\n\tgriddepcontrol.launch_dependents;\n";
+  const std::string load = "\tld.global.u32 \t%r3, [%rd3];\n";
+  const std::string store = "\tst.global.u32 \t[%rd3], %r2;\n";
+  EXPECT_EQ(run(wait + load + store)[1], 4u);
+  EXPECT_DEATH(run(load + wait), "memory that the launch before may use");
+  EXPECT_DEATH(run(store + wait), "memory that the launch before may use");
+  EXPECT_DEATH(run(""), "may end before its turn");
+  EXPECT_DEATH(
+      run("\tsetp.lt.u32 \t%p1, %r1, 40;\n\t@%p1 bra \t$L__BB0_2;\n" + wait + "$L__BB0_2:\n"),
+      "may end before its turn");
+  EXPECT_DEATH(run(wait + Replaced(load, "global", "global.nc")), "read as read-only");
 }
 
 TEST(MachineDeathTest, StopsAtWhatItDoesNotKnow) {

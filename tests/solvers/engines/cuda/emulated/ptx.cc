@@ -216,6 +216,10 @@ class Parser {
     } else if (name == "bar.sync") {
       i->op = Op::kBarrier;
       if (words.size() != 1 || words[0] != "0") Stop("not a barrier of all: " + i->text);
+    } else if (name == "griddepcontrol.wait") {
+      i->op = Op::kWaitForBefore;
+    } else if (name == "griddepcontrol.launch_dependents") {
+      i->op = Op::kLetNextBegin;
     } else if (parts[0] == "mma") {
       i->op = name == "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"    ? Op::kMmaTf32
               : name == "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32" ? Op::kMmaBfloat16
@@ -242,6 +246,7 @@ class Parser {
           {"global", Space::kGlobal}, {"shared", Space::kShared}, {"param", Space::kParameters}};
       i->space = Named(spaces, parts.at(1));
       i->type = TypeOf(parts.back());
+      i->read_only = parts[2] == "nc";
       const std::string& vector = parts.at(parts.size() - 2);
       i->width = vector == "v2" ? 2 : vector == "v4" ? 4 : 1;
       if (parts[0] == "ld") {

@@ -51,6 +51,8 @@ enum class Op {
   kBranch,
   kReturn,
   kBarrier,
+  kWaitForBefore,  // griddepcontrol.wait
+  kLetNextBegin,   // griddepcontrol.launch_dependents
   kMmaTf32,
   kMmaBfloat16,
 };
@@ -73,8 +75,9 @@ struct Instruction {
   Type source_type = Type::kB32;  // of kConvert
   Compare compare = Compare::kEq;
   Space space = Space::kGlobal;
-  int width = 1;       // elements that a load or store moves
-  int predicate = -1;  // a register, or none
+  int width = 1;           // elements that a load or store moves
+  bool read_only = false;  // a load through the cache for what nobody writes
+  int predicate = -1;      // a register, or none
   bool unless = false;
   Operand results[4];
   Operand sources[10];
