@@ -1,4 +1,4 @@
-// A stride-1 analysis or synthesis by kernels of our own, on blocked values.
+// An analysis or synthesis by kernels of our own, on blocked values.
 //
 // Results come in bands of rows and groups of blocks; what follows a map position
 // by position can be done part by part, while the part is in the caches. Parts do
@@ -10,7 +10,6 @@
 #ifndef CSC_SOLVERS_ENGINES_ONEDNN_BANDED_MAP_H_
 #define CSC_SOLVERS_ENGINES_ONEDNN_BANDED_MAP_H_
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -18,6 +17,7 @@
 
 #include "solvers/engines/onednn/convolution.h"
 #include "solvers/engines/onednn/kernels.h"
+#include "solvers/engines/onednn/map_geometry.h"
 
 namespace csc::onednn {
 
@@ -37,7 +37,7 @@ struct MapFilters {
 
 class BandedMap {
  public:
-  // Of a shape at stride 1; shape.images does not matter.
+  // shape.images does not matter.
   explicit BandedMap(const ConvolutionShape& shape);
   virtual ~BandedMap() = default;
   BandedMap(const BandedMap&) = delete;
@@ -88,18 +88,11 @@ class BandedMap {
   // alone, rather than by bands, of which each reads its inputs alone.
   bool SharesGroups() const;
 
-  // Pairs of a result's position and a tap of its that does not fall into the pads.
-  double TapsInside() const;
-
-  // Of the forward convolution that is computed: a synthesis is the analysis by
-  // flipped, transposed filters, pads d (k - 1) - p.
   const bool synthesis_;
   const Layout in_, out_;
-  const Shape in_shape_, out_shape_;
-  const std::array<int64_t, 2> kernel_, dilations_;
-  std::array<int64_t, 2> pads_;  // top, left
-  std::vector<int> channels_;    // of each input block that are not padding
-  int64_t inner_ = 0;            // their sum
+  const MapGeometry geometry_;
+  const std::vector<int> channels_;  // of each input block that are not padding
+  const int64_t inner_;              // their sum
 };
 
 }  // namespace csc::onednn

@@ -49,9 +49,8 @@ std::unique_ptr<Winograd> MakeWinograd(Opcode op, const ConvolutionShape& shape,
 }
 
 // Why a map that is not Winograd's is not our direct kernels' either.
-std::string WhyNotDirect(const ConvolutionShape& shape, Arithmetic arithmetic) {
+std::string WhyNotDirect(Arithmetic arithmetic) {
   if (arithmetic == Arithmetic::kBfloat16) return "own kernels round no factors";
-  if (shape.geometry.strides != std::array<int64_t, 2>{1, 1}) return "own kernels want stride 1";
   return fmt::format("own kernels take at most {} taps", kMostDirectTaps);
 }
 
@@ -102,7 +101,7 @@ void BandedSet::AddMap(int k, const ConvolutionShape& shape, Arithmetic arithmet
     entry.map = std::make_unique<Direct>(shape);
   }
   if (!entry.map) {
-    entry.why = WhyNotDirect(shape, arithmetic);
+    entry.why = WhyNotDirect(arithmetic);
     return;
   }
   const int twin = FindTwin(k, shape);

@@ -21,7 +21,7 @@ namespace csc::onednn {
 
 // Version of the rules that choose between algorithms, and of the order in which these
 // add. Another version may give other bits.
-constexpr int kAlgorithmVersion = 3;
+constexpr int kAlgorithmVersion = 4;
 
 class BandedSet {
  public:

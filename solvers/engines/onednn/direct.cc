@@ -7,27 +7,27 @@ namespace csc::onednn {
 bool Direct::Supports(const ConvolutionShape& s) {
   const Geometry& g = s.geometry;
   return s.kind != ConvolutionKind::kFilterGradient && VectorsHold(s.code_layout.block) &&
-         g.strides == std::array<int64_t, 2>{1, 1} && g.kernel[0] * g.kernel[1] <= kMostDirectTaps;
+         g.kernel[0] * g.kernel[1] <= kMostDirectTaps;
 }
 
-Direct::Direct(const ConvolutionShape& s)
-    : BandedMap(s),
-      geometry_{in_shape_, out_shape_, kernel_, dilations_, pads_, out_.block},
-      tiling_(geometry_) {
+Direct::Direct(const ConvolutionShape& s) : BandedMap(s), tiling_(geometry_, out_.block) {
   MakeGroups();
 }
 
 // As many blocks as kernels take, but those of few channels alone.
 void Direct::MakeGroups() {
   const std::vector<int> results = ChannelsOfBlocks(out_);
-  const auto by_tap_lanes = [&](size_t block) { return TapLanes::Pays(geometry_, results[block]); };
+  const auto by_tap_lanes = [&](size_t block) {
+    return TapLanes::Pays(geometry_, out_.block, results[block]);
+  };
   for (size_t block = 0; block < results.size(); ++block) {
     Group group;
     group.first = static_cast<int64_t>(block);
     group.columns = 1;
     group.filters = filter_floats_;
     if (by_tap_lanes(block)) {
-      group.tap_lanes = std::make_unique<TapLanes>(geometry_, channels_, results[block]);
+      group.tap_lanes =
+          std::make_unique<TapLanes>(geometry_, out_.block, channels_, results[block]);
       group.scratch = scratch_floats_;
       scratch_floats_ += group.tap_lanes->scratch_floats();
       filter_floats_ += group.tap_lanes->filter_floats();
@@ -47,7 +47,7 @@ double Direct::products() const {
   double products = 0;
   for (const Group& group : groups_) {
     products += group.tap_lanes ? group.tap_lanes->products()
-                                : TapsInside() * inner_ * group.columns * out_.block;
+                                : geometry_.TapsInside() * inner_ * group.columns * out_.block;
   }
   return products;
 }
@@ -87,14 +87,14 @@ void Direct::RunTiles(const DirectTiles& tiles, Plane from, const Group& group, 
   DirectSums sums{};
   sums.places = places;
   sums.inputs = from.data;
-  sums.input_stride = in_shape_.height * in_shape_.width * lanes;
+  sums.input_stride = geometry_.in.height * geometry_.in.width * lanes;
   sums.channels = channels_.data();
   sums.blocks = static_cast<int64_t>(channels_.size());
   sums.filter_taps = static_cast<int>(geometry_.taps());
   sums.filters = filters->packed + group.filters;
   sums.scale = scale;
   sums.targets = targets;
-  sums.column_stride = out_shape_.height * out_shape_.width * lanes;
+  sums.column_stride = geometry_.out.height * geometry_.out.width * lanes;
   sums.results = to.data + group.first * sums.column_stride;
   for (const DirectTiles::Tile& tile : tiles.tiles) {
     for (int p = 0; p < tile.num_pixels; ++p) {
@@ -119,41 +119,42 @@ void Direct::RunTiles(const DirectTiles& tiles, Plane from, const Group& group, 
 void Direct::Run(Plane from, int64_t images, const MapPart& part, const MapFilters& filters,
                  float scale, Plane to, float* scratch, const Finish& finish) const {
   MapFilters left = filters;
-  const int64_t plane = out_shape_.height * out_shape_.width * out_.block;
+  const int64_t plane = geometry_.out.height * geometry_.out.width * out_.block;
   const auto run = [&](const DirectTiles& tiles, int64_t first_image, int64_t end_image,
                        int64_t first_row, int64_t end_row) {
-    const auto from_row = [&](Plane all, int64_t width) {
-      return Plane{all.image(first_image) + first_row * width * out_.block, all.image_stride};
+    const auto from_row = [&](Plane all, int64_t row, int64_t width) {
+      return Plane{all.image(first_image) + row * width * out_.block, all.image_stride};
     };
+    const int64_t first_input = first_row / tiling_.band_rows() * tiling_.band_inputs();
     for (int64_t g = part.first_group; g < part.end_group; ++g) {
       const Group& group = groups_[g];
       if (group.tap_lanes) {
-        const bool continues = first_row > part.first_band * DirectTiling::kBandRows;
+        const bool continues = first_row > part.first_band * tiling_.band_rows();
         for (int64_t image = first_image; image < end_image; ++image) {
           group.tap_lanes->Run(from.image(image), first_row, end_row, continues,
                                filters.packed + group.filters, scale,
                                to.image(image) + group.first * plane, scratch + group.scratch);
         }
       } else {
-        RunTiles(tiles, from_row(from, in_shape_.width), group, &left, scale,
-                 from_row(to, out_shape_.width));
+        RunTiles(tiles, from_row(from, first_input, geometry_.in.width), group, &left, scale,
+                 from_row(to, first_row, geometry_.out.width));
       }
       finish({first_image, end_image, group.first * out_.block,
-              (group.first + group.columns) * out_.block, first_row * out_shape_.width,
-              end_row * out_shape_.width});
+              (group.first + group.columns) * out_.block, first_row * geometry_.out.width,
+              end_row * geometry_.out.width});
     }
   };
   int64_t image = 0;
   if (part.first_band == 0 && part.end_band == num_bands() && tiling_.panel_images() > 0) {
     for (; image + tiling_.panel_images() <= images; image += tiling_.panel_images()) {
-      run(tiling_.panel(), image, image + tiling_.panel_images(), 0, out_shape_.height);
+      run(tiling_.panel(), image, image + tiling_.panel_images(), 0, geometry_.out.height);
     }
   }
   for (; image < images; ++image) {
     for (int64_t band = part.first_band; band < part.end_band; ++band) {
-      const int64_t first_row = band * DirectTiling::kBandRows;
+      const int64_t first_row = band * tiling_.band_rows();
       run(tiling_.band(band), image, image + 1, first_row,
-          std::min(first_row + DirectTiling::kBandRows, out_shape_.height));
+          std::min(first_row + tiling_.band_rows(), geometry_.out.height));
     }
   }
 }

@@ -1,6 +1,6 @@
-// Analysis and synthesis at stride 1 as sums of products in the order of input
+// Analysis and synthesis as sums of products in the order of input
 // blocks, the filters' taps and channels: exact on small integers. Padding lanes
-// of the input and taps that fall into the pads cost nothing.
+// of the input and taps that fall into the pads, or between inputs that lie apart, cost nothing.
 
 #ifndef CSC_SOLVERS_ENGINES_ONEDNN_DIRECT_H_
 #define CSC_SOLVERS_ENGINES_ONEDNN_DIRECT_H_
@@ -49,7 +49,6 @@ class Direct : public BandedMap {
   void RunTiles(const DirectTiles& tiles, Plane from, const Group& group, MapFilters* filters,
                 float scale, Plane to) const;
 
-  const DirectGeometry geometry_;
   const DirectTiling tiling_;
   std::vector<Group> groups_;
   int64_t filter_floats_ = 0, scratch_floats_ = 0;

@@ -1,5 +1,6 @@
 #include "solvers/engines/onednn/direct_kernels.h"
 
+#include <algorithm>
 #include <utility>
 
 #undef HWY_TARGET_INCLUDE
@@ -110,7 +111,7 @@ void Sum(const DirectSums& s) {
 // Pixels whose sums are taken together, as an addition takes some cycles.
 constexpr int64_t kGathered = 4;
 
-// Sums of `kCount` pixels from p on, which reach the same columns. kLanes hold the channels.
+// Sums of `kCount` pixels from p on, which reach as many columns. kLanes hold the channels.
 template <int kBlock, int kLanes, int64_t kCount>
 HWY_INLINE void GatherPixels(const DirectGather& g, int64_t p) {
   const hn::CappedTag<float, kLanes> d;
@@ -118,10 +119,10 @@ HWY_INLINE void GatherPixels(const DirectGather& g, int64_t p) {
   hn::Vec<decltype(d)> sums[kCount];
   for (int64_t q = 0; q < kCount; ++q) sums[q] = hn::Zero(d);
   for (int r = 0; r < g.num_rows; ++r) {
-    for (int64_t j = g.first_column[p]; j < g.end_column[p]; ++j) {
-      const float* products = g.rows[r] + p * g.pixel_stride + j * g.column_stride;
+    for (int64_t j = 0; j < g.columns[p]; ++j) {
+      const float* products = g.rows[r] + j * g.column_stride;
       for (int64_t q = 0; q < kCount; ++q) {
-        sums[q] = hn::Add(sums[q], hn::LoadU(d, products + q * g.pixel_stride));
+        sums[q] = hn::Add(sums[q], hn::LoadU(d, products + g.first_products[p + q]));
       }
     }
   }
@@ -137,9 +138,8 @@ template <int kBlock, int kLanes>
 void GatherLanes(const DirectGather& g, int64_t pixels) {
   for (int64_t p = 0; p < pixels;) {
     const int64_t last = p + kGathered - 1;
-    // Columns are lost one after the other towards either side.
-    if (last < pixels && g.first_column[p] == g.first_column[last] &&
-        g.end_column[p] == g.end_column[last]) {
+    if (last < pixels && std::all_of(g.columns + p + 1, g.columns + last + 1,
+                                     [&](int32_t count) { return count == g.columns[p]; })) {
       GatherPixels<kBlock, kLanes, kGathered>(g, p);
       p += kGathered;
     } else {

@@ -1,4 +1,4 @@
-// SIMD kernels of direct convolution at stride 1 on blocked values.
+// SIMD kernels of direct convolution on blocked values.
 
 #ifndef CSC_SOLVERS_ENGINES_ONEDNN_DIRECT_KERNELS_H_
 #define CSC_SOLVERS_ENGINES_ONEDNN_DIRECT_KERNELS_H_
@@ -11,7 +11,7 @@ namespace csc::onednn {
 struct DirectTap {
   int64_t input;    // from a pixel's place to the input that the tap multiplies
   int64_t index;    // of the tap's filters
-  uint32_t pixels;  // a bit for each pixel that it reaches; others have it in the pads
+  uint32_t pixels;  // a bit for each pixel that it reaches; others find no input there
 
   bool operator==(const DirectTap& other) const {
     return input == other.input && index == other.index && pixels == other.pixels;
@@ -50,12 +50,13 @@ void SumTaps(const DirectSums& sums, int pixels, int columns, int block);
 
 // A row of one block of results as the sums of products that lie at their taps' pixels.
 struct DirectGather {
-  const float* const* rows;  // products of column 0 of the filters, for pixel 0
+  const float* const* rows;  // of products
   int num_rows;
-  const int32_t *first_column, *end_column;  // of the filters, by pixel
-  int64_t pixel_stride, column_stride;
-  int channels;  // of the results; the block's other lanes become 0
-  float scale;   // of the sums
+  // By pixel: from a row to the products of the first column of the filters, and their number.
+  const int32_t *first_products, *columns;
+  int64_t column_stride;  // from one column's products to the next one's
+  int channels;           // of the results; the block's other lanes become 0
+  float scale;            // of the sums
   float* results;
 };
 

@@ -7,6 +7,10 @@ namespace csc::onednn {
 
 namespace {
 
+// Rows of a band at least: sums of two blocks of them fit the first-level cache where rows
+// are short.
+constexpr int64_t kBandRows = 4;
+
 // Pixels of a panel of small images: sums of two blocks of them fit the first-level cache.
 constexpr int64_t kPanelPixels = 256;
 constexpr int64_t kMostPanelImages = 8;
@@ -26,7 +30,7 @@ struct PixelSet {
   int64_t size() const { return static_cast<int64_t>(pixels.size()); }
 };
 
-int64_t NumTiles(int64_t pixels) { return (pixels + MostDirectPixels() - 1) / MostDirectPixels(); }
+int64_t NumTiles(int64_t pixels) { return CeilDiv(pixels, MostDirectPixels()); }
 
 // Of tiles of even size, in multiply-adds of a channel.
 int64_t Cost(uint32_t taps, int64_t pixels) {
@@ -63,8 +67,19 @@ void JoinSmallSets(std::vector<PixelSet>* sets) {
   }
 }
 
+// A bit for each tap that falls on an input for the result at (row, column).
+uint32_t TapsOf(const MapGeometry& g, int64_t row, int64_t column) {
+  uint32_t taps = 0;
+  for (int64_t tap = 0; tap < g.taps(); ++tap) {
+    if (g.InputOf(0, row, tap / g.kernel[1]) >= 0 && g.InputOf(1, column, tap % g.kernel[1]) >= 0) {
+      taps |= uint32_t{1} << tap;
+    }
+  }
+  return taps;
+}
+
 // Tiles of even size, the larger ones first.
-void AddTiles(const DirectGeometry& g, const PixelSet& set, DirectTiles* tiles) {
+void AddTiles(const MapGeometry& g, int block, const PixelSet& set, DirectTiles* tiles) {
   const int64_t count = NumTiles(set.size());
   int64_t end = 0;
   for (int64_t t = 0; t < count; ++t) {
@@ -76,7 +91,10 @@ void AddTiles(const DirectGeometry& g, const PixelSet& set, DirectTiles* tiles) 
       for (int64_t p = begin; p < end; ++p) {
         reached |= (set.pixel_taps[p] >> tap & 1) << (p - begin);
       }
-      if (reached != 0) taps.push_back({g.ShiftOf(tap), tap, reached});
+      if (reached == 0) continue;
+      const int64_t shift =
+          g.ShiftOf(0, tap / g.kernel[1]) * g.in.width + g.ShiftOf(1, tap % g.kernel[1]);
+      taps.push_back({shift * block, tap, reached});
     }
     DirectTiles::Tile tile{static_cast<int32_t>(tiles->pixels.size()),
                            static_cast<int32_t>(end - begin), 0, static_cast<int32_t>(taps.size())};
@@ -94,31 +112,20 @@ void AddTiles(const DirectGeometry& g, const PixelSet& set, DirectTiles* tiles) 
 
 }  // namespace
 
-uint32_t DirectGeometry::TapsInside(int64_t row, int64_t column) const {
-  uint32_t taps = 0;
-  for (int64_t tap = 0; tap < this->taps(); ++tap) {
-    const int64_t y = row + tap / kernel[1] * dilations[0] - pads[0];
-    const int64_t x = column + tap % kernel[1] * dilations[1] - pads[1];
-    if (y >= 0 && y < in.height && x >= 0 && x < in.width) taps |= uint32_t{1} << tap;
-  }
-  return taps;
-}
-
-int64_t DirectGeometry::ShiftOf(int64_t tap) const {
-  return (tap / kernel[1] * dilations[0] * in.width + tap % kernel[1] * dilations[1]) * block;
-}
-
-DirectTiling::DirectTiling(const DirectGeometry& geometry) : geometry_(geometry) {
-  const DirectGeometry& g = geometry;
+// Bands begin where a phase does, so that those which reach the same taps are alike.
+DirectTiling::DirectTiling(const MapGeometry& geometry, int block)
+    : geometry_(geometry),
+      block_(block),
+      band_rows_(CeilDiv(kBandRows, geometry.spacings[0]) * geometry.spacings[0]) {
+  const MapGeometry& g = geometry_;
   const Shape& out = g.out;
-  for (int64_t first = 0; first < out.height; first += kBandRows) {
-    const int64_t end = std::min(first + kBandRows, out.height);
+  for (int64_t first = 0; first < out.height; first += band_rows_) {
+    const int64_t end = std::min(first + band_rows_, out.height);
     std::vector<uint32_t> inside;
     for (int64_t row = first; row < end; ++row) {
       inside.push_back(0);
       for (int64_t i = 0; i < g.kernel[0]; ++i) {
-        const int64_t y = row + i * g.dilations[0] - g.pads[0];
-        if (y >= 0 && y < g.in.height) inside.back() |= uint32_t{1} << i;
+        if (g.InputOf(0, row, i) >= 0) inside.back() |= uint32_t{1} << i;
       }
     }
     const auto [at, is_new] = tiles_.try_emplace(std::move(inside));
@@ -130,18 +137,19 @@ DirectTiling::DirectTiling(const DirectGeometry& geometry) : geometry_(geometry)
 }
 
 DirectTiles DirectTiling::Make(int64_t images, int64_t first_row, int64_t end_row) const {
-  const DirectGeometry& g = geometry_;
+  const MapGeometry& g = geometry_;
+  const int64_t first_input = first_row / band_rows_ * band_inputs();
   std::map<uint32_t, PixelSet> regions;
   for (int64_t image = 0; image < images; ++image) {
     for (int64_t row = first_row; row < end_row; ++row) {
       for (int64_t column = 0; column < g.out.width; ++column) {
-        const uint32_t taps = g.TapsInside(row, column);
-        const int64_t y = row - first_row;
-        const int64_t place = (y - g.pads[0]) * g.in.width + column - g.pads[1];
+        const uint32_t taps = TapsOf(g, row, column);
+        const int64_t place = (g.PlaceOf(0, row) - first_input) * g.in.width + g.PlaceOf(1, column);
+        const int64_t target = (row - first_row) * g.out.width + column;
         PixelSet& region = regions[taps];
         region.taps = taps;
-        region.pixels.push_back({static_cast<int32_t>(image), static_cast<int32_t>(place * g.block),
-                                 static_cast<int32_t>((y * g.out.width + column) * g.block)});
+        region.pixels.push_back({static_cast<int32_t>(image), static_cast<int32_t>(place * block_),
+                                 static_cast<int32_t>(target * block_)});
         region.pixel_taps.push_back(taps);
       }
     }
@@ -150,7 +158,7 @@ DirectTiles DirectTiling::Make(int64_t images, int64_t first_row, int64_t end_ro
   for (auto& [taps, set] : regions) sets.push_back(std::move(set));
   JoinSmallSets(&sets);
   DirectTiles tiles;
-  for (const PixelSet& set : sets) AddTiles(g, set, &tiles);
+  for (const PixelSet& set : sets) AddTiles(g, block_, set, &tiles);
   return tiles;
 }
 

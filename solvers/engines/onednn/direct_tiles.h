@@ -1,36 +1,22 @@
 // Which results of a direct convolution are computed together.
 //
-// The taps that reach the image, and not its pads, are the same for all pixels of
-// a region: the interior, an edge, a corner. A tile holds as many pixels of one
-// region as registers hold sums, of any rows and images: taps in the pads then
-// cost nothing, and narrow images fill the registers as wide ones do. A region of
-// few pixels joins another one where that costs less.
+// The taps that fall on inputs, and not into the pads or between, are the same for all
+// pixels of a region: the interior, an edge, a corner, of one phase where inputs lie apart. A tile
+// holds as many pixels of one region as registers hold sums, of any rows and images: taps in the
+// pads then cost nothing, and narrow images fill the registers as wide ones do. A region of few
+// pixels joins another one where that costs less.
 
 #ifndef CSC_SOLVERS_ENGINES_ONEDNN_DIRECT_TILES_H_
 #define CSC_SOLVERS_ENGINES_ONEDNN_DIRECT_TILES_H_
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <vector>
 
 #include "solvers/engines/onednn/direct_kernels.h"
-#include "solvers/program/program.h"
+#include "solvers/engines/onednn/map_geometry.h"
 
 namespace csc::onednn {
-
-// A forward convolution at stride 1.
-struct DirectGeometry {
-  Shape in, out;
-  std::array<int64_t, 2> kernel, dilations, pads;  // pads: top, left
-  int block = 16;
-
-  int64_t taps() const { return kernel[0] * kernel[1]; }
-  // A bit for each tap that finds an input for the result at (row, column).
-  uint32_t TapsInside(int64_t row, int64_t column) const;
-  // From the input of tap 0 to that of another, in floats.
-  int64_t ShiftOf(int64_t tap) const;
-};
 
 constexpr int64_t kMostDirectTaps = 32;  // of a filter
 
@@ -39,8 +25,8 @@ constexpr int64_t kMostDirectTaps = 32;  // of a filter
 struct DirectTiles {
   struct Pixel {
     int32_t image;
-    int32_t place;   // of tap 0's input, from the image's first row of the band, in floats
-    int32_t target;  // of the result, likewise
+    int32_t place;   // of tap 0's input, from the band's first row of inputs, in floats
+    int32_t target;  // of the result, from the band's first row
   };
   struct Tile {
     int32_t first_pixel, num_pixels;  // at most MostDirectPixels()
@@ -53,14 +39,13 @@ struct DirectTiles {
 
 class DirectTiling {
  public:
-  // Rows of a band. Sums of two blocks of them fit the first-level cache where rows
-  // are short.
-  static constexpr int64_t kBandRows = 4;
-
-  explicit DirectTiling(const DirectGeometry& geometry);
+  DirectTiling(const MapGeometry& geometry, int block);
   DirectTiling(const DirectTiling&) = delete;
   DirectTiling& operator=(const DirectTiling&) = delete;
 
+  // Rows of a band, and of inputs from the first one of a band to the next band's.
+  int64_t band_rows() const { return band_rows_; }
+  int64_t band_inputs() const { return band_rows_ * geometry_.strides[0] / geometry_.spacings[0]; }
   int64_t num_bands() const { return static_cast<int64_t>(bands_.size()); }
   // Of one image.
   const DirectTiles& band(int64_t band) const { return *bands_[band]; }
@@ -71,8 +56,11 @@ class DirectTiling {
  private:
   DirectTiles Make(int64_t images, int64_t first_row, int64_t end_row) const;
 
-  const DirectGeometry geometry_;
-  std::map<std::vector<uint32_t>, DirectTiles> tiles_;  // by the filters' rows inside, row by row
+  const MapGeometry geometry_;
+  const int block_;
+  const int64_t band_rows_;
+  // By the rows of the filters that fall on inputs, row by row.
+  std::map<std::vector<uint32_t>, DirectTiles> tiles_;
   std::vector<const DirectTiles*> bands_;
   int64_t panel_images_ = 0;
   DirectTiles panel_;

@@ -16,10 +16,10 @@ namespace csc::onednn {
 class TapLanes {
  public:
   // Whether that saves at least half of the products.
-  static bool Pays(const DirectGeometry& geometry, int64_t results);
+  static bool Pays(const MapGeometry& geometry, int block, int64_t results);
 
   // `channels`: of each block of inputs, that are not padding; `results`: channels.
-  TapLanes(const DirectGeometry& geometry, std::vector<int> channels, int64_t results);
+  TapLanes(const MapGeometry& geometry, int block, std::vector<int> channels, int64_t results);
 
   int64_t filter_floats() const { return inner_ * lanes_; }
   int64_t scratch_floats() const;
@@ -44,13 +44,16 @@ class TapLanes {
                 float* scratch) const;
   void AddTaps(int64_t row, float scale, float* results, const float* scratch) const;
 
-  const DirectGeometry geometry_;
+  const MapGeometry geometry_;
+  const int block_;
   const std::vector<int> channels_;
   const int64_t results_;
-  int64_t inner_ = 0;                               // channels of inputs
-  int64_t lanes_;                                   // for all taps, whole blocks
-  int64_t kept_rows_;                               // of products
-  std::vector<int32_t> first_column_, end_column_;  // of the filters, by column of the results
+  int64_t inner_ = 0;  // channels of inputs
+  int64_t lanes_;      // for all taps, whole blocks
+  int64_t kept_rows_;  // of products
+  // By column of the results: of the filters' columns that fall on inputs the first one's
+  // products, from the row's, and their number.
+  std::vector<int32_t> first_products_, columns_;
 };
 
 }  // namespace csc::onednn

@@ -19,8 +19,6 @@ constexpr int kTaps = kWinogradTaps;
 
 constexpr int kMostLanes = 16;  // of a block
 
-int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // Blocks of results that are computed together. A map of two blocks of a small image
 // leaves one to each of two workers, who read half of the filters each.
 int ColumnsFor(const ConvolutionShape& s) {
@@ -45,8 +43,8 @@ Winograd::Winograd(const ConvolutionShape& s) : BandedMap(s), columns_(ColumnsFo
 }
 
 void Winograd::MakeTiles() {
-  const auto [dh, dw] = std::pair(dilations_[0], dilations_[1]);
-  const int64_t height = out_shape_.height, width = out_shape_.width;
+  const auto [dh, dw] = std::pair(geometry_.dilations[0], geometry_.dilations[1]);
+  const int64_t height = geometry_.out.height, width = geometry_.out.width;
   for (int64_t first_row = 0; first_row < height; first_row += kWinogradResults * dh) {
     for (int64_t row = first_row; row < std::min(first_row + dh, height); ++row, ++num_bands_) {
       for (int64_t phase = 0; phase < std::min(dw, width); ++phase) {
@@ -77,7 +75,7 @@ double Winograd::products() const {
 }
 
 double Winograd::RelativeCost() const {
-  const double taps = TapsInside();
+  const double taps = geometry_.TapsInside();
   return taps == 0 ? 1e9 : ImageTiles() * kWinogradPoints / taps;
 }
 
@@ -161,7 +159,7 @@ void Winograd::RunPanel(const WinogradPanel& panel, const MapPart& part, const W
 
 template <typename Body>
 void Winograd::ForEachRowRange(int64_t first_band, int64_t end_band, const Body& body) const {
-  const int64_t height = out_shape_.height, d = dilations_[0];
+  const int64_t height = geometry_.out.height, d = geometry_.dilations[0];
   int64_t first = 0, end = 0;  // rows that follow each other, not passed on yet
   const auto add = [&](int64_t first_row, int64_t end_row) {
     if (first_row != end) {
@@ -183,10 +181,11 @@ void Winograd::ForEachRowRange(int64_t first_band, int64_t end_band, const Body&
 
 void Winograd::Run(Plane from, int64_t images, const MapPart& part, const MapFilters& filters,
                    float scale, Plane to, float* scratch, const Finish& finish) const {
-  WinogradPlane in{from, in_shape_.height, in_shape_.width, -pads_[0], -pads_[1]};
-  WinogradPlane out{to, out_shape_.height, out_shape_.width};
+  WinogradPlane in{from, geometry_.in.height, geometry_.in.width, -geometry_.pads[0],
+                   -geometry_.pads[1]};
+  WinogradPlane out{to, geometry_.out.height, geometry_.out.width};
   WinogradPanel panel;
-  panel.dilations = dilations_;
+  panel.dilations = geometry_.dilations;
   panel.block = out_.block;
   const auto run = [&](int64_t image, int64_t first, int64_t end) {
     in.plane.data = from.image(image);
@@ -204,7 +203,7 @@ void Winograd::Run(Plane from, int64_t images, const MapPart& part, const MapFil
   done.first_lane = part.first_group * group_lanes;
   done.end_lane = std::min(part.end_group * group_lanes, out_.lanes());
   if (part.first_band == 0 && part.end_band == num_bands() && panel_images_ > 1) {
-    done.end_pixel = out_shape_.height * out_shape_.width;
+    done.end_pixel = geometry_.out.height * geometry_.out.width;
     for (int64_t image = 0; image < images; image += panel_images_) {
       done.first_image = image;
       done.end_image = std::min(image + panel_images_, images);
@@ -224,8 +223,8 @@ void Winograd::Run(Plane from, int64_t images, const MapPart& part, const MapFil
       const int64_t end = part.first_band + bands * (p + 1) / panels;
       run(image, first * band_tiles_, end * band_tiles_);
       ForEachRowRange(first, end, [&](int64_t first_row, int64_t end_row) {
-        done.first_pixel = first_row * out_shape_.width;
-        done.end_pixel = end_row * out_shape_.width;
+        done.first_pixel = first_row * geometry_.out.width;
+        done.end_pixel = end_row * geometry_.out.width;
         finish(done);
       });
     }
@@ -234,10 +233,11 @@ void Winograd::Run(Plane from, int64_t images, const MapPart& part, const MapFil
 
 void Winograd::Accumulate(Plane image, Plane code, int64_t images, float scale, float* transformed,
                           float* scratch) const {
-  WinogradPlane in{image, in_shape_.height, in_shape_.width, -pads_[0], -pads_[1]};
-  WinogradPlane out{code, out_shape_.height, out_shape_.width};
+  WinogradPlane in{image, geometry_.in.height, geometry_.in.width, -geometry_.pads[0],
+                   -geometry_.pads[1]};
+  WinogradPlane out{code, geometry_.out.height, geometry_.out.width};
   WinogradPanel panel;
-  panel.dilations = dilations_;
+  panel.dilations = geometry_.dilations;
   panel.block = out_.block;
   const int64_t blocks = out_.lanes() / out_.block;
   for (int64_t first_image = 0; first_image < images; first_image += panel_images_) {

@@ -1,4 +1,4 @@
-// Maps by our own kernels: sizes around those of tiles and bands, any dilation,
+// Maps by our own kernels: sizes around those of tiles and bands, any dilation and stride,
 // pads that are not "same", channels that leave lanes empty or are so few that the
 // taps take them.
 
@@ -36,6 +36,7 @@ Case MakeCase(Random* random, bool integers, bool any_kernel = false) {
   for (int axis : {0, 1}) {
     if (any_kernel) g.kernel[axis] = random->Int(1, 5);
     g.dilations[axis] = random->Int(1, 4);
+    if (random->Int(0, 2) == 0) g.strides[axis] = random->Int(2, 5);
     const int64_t reach = g.Extent(axis) - 1;
     g.pads[axis] = random->Int(0, reach + 2);
     g.pads[axis + 2] = random->Int(0, reach + 2);
@@ -131,7 +132,10 @@ TEST(BandedMap, GivesASharedImageTheSameBits) {
     Program program;
     Geometry g;
     g.kernel = {3, 3};
-    for (int axis : {0, 1}) g.dilations[axis] = random->Int(1, 4);
+    for (int axis : {0, 1}) {
+      g.dilations[axis] = random->Int(1, 4);
+      if (random->Int(0, 3) == 0) g.strides[axis] = random->Int(2, 3);
+    }
     g.pads = {g.dilations[0], g.dilations[1], g.dilations[0], g.dilations[1]};
     const Shape in = {random->Int(1, 150), random->Int(1, 18), random->Int(1, 18)};
     const ValueId x = program.AddInput(in);

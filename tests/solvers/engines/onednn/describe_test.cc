@@ -26,34 +26,38 @@ std::vector<std::string> LinesOf(const Program& program, Arithmetic arithmetic) 
   return lines;
 }
 
-// A map of each kind of algorithm, one after the other.
-Program ThreeMaps() {
+// Maps of each kind of algorithm, one after the other.
+Program SomeMaps() {
   Program program;
   const int f = program.AddParameter("F", {16, 16, 3, 3});
   const int wide = program.AddParameter("wide", {16, 16, 5, 5});
   const int strided = program.AddParameter("strided", {16, 16, 3, 3});
+  const int large = program.AddParameter("large", {16, 16, 7, 7});
   ValueId x = program.AddInput({16, 16, 16});
   x = program.Analysis(x, f, SamePadded({3, 3}, {1, 1}, {2, 2}));
   x = program.Pointwise({{x, {}}}, Shrink::kNonnegative);
   x = program.Synthesis(x, wide, SamePadded({5, 5}), 16, 16);
   x = program.Analysis(x, strided, SamePadded({3, 3}, {2, 2}));
+  x = program.Analysis(x, large, SamePadded({7, 7}));
   program.MarkOutput(x);
   return program;
 }
 
 TEST(DescribeTest, NamesEachUnitInOrderWithItsAlgorithmAndWhy) {
   EXPECT_THAT(
-      LinesOf(ThreeMaps(), Arithmetic::kFloat32),
+      LinesOf(SomeMaps(), Arithmetic::kFloat32),
       ElementsAre(
           MatchesRegex("  0 analysis F 3x3 dilation 2x2 \\[16, 16, 16\\] -> \\[16, 16, 16\\], "
                        "with elementwise 1: winograd .*\\([0-9]+ % of the products\\)"),
           "  2 synthesis wide 5x5 [16, 16, 16] -> [16, 16, 16]: direct (not 3x3 at stride 1)",
-          MatchesRegex("  3 analysis strided 3x3 stride 2x2 \\[16, 16, 16\\] -> \\[16, 8, 8\\]: "
-                       "oneDNN .* \\(own kernels want stride 1\\)")));
+          "  3 analysis strided 3x3 stride 2x2 [16, 16, 16] -> [16, 8, 8]: direct (not 3x3 at "
+          "stride 1)",
+          MatchesRegex("  4 analysis large 7x7 \\[16, 8, 8\\] -> \\[16, 8, 8\\]: "
+                       "oneDNN .* \\(own kernels take at most 32 taps\\)")));
 }
 
 TEST(DescribeTest, SaysThatArithmeticForbidsAnAlgorithm) {
-  const auto lines = LinesOf(ThreeMaps(), Arithmetic::kDirect);
+  const auto lines = LinesOf(SomeMaps(), Arithmetic::kDirect);
   EXPECT_THAT(lines[0], testing::EndsWith(": direct (arithmetic direct)"));
 }
 
