@@ -187,7 +187,8 @@ else
   environment=(env "CSC_CUDA_LIBRARY=$PWD/bazel-bin/$library")
 fi
 
-if [ -z "${CSC_CUDNN_LIBRARY:-}" ] && ! ldconfig -p 2>/dev/null | grep -q 'libcudnn\.so\.9'; then
+if [ -z "${CSC_CUDNN_LIBRARY:-}" ] && ! ldconfig -p 2>/dev/null | grep -q 'libcudnn\.so\.9' &&
+  ! compgen -G "${CUDA_HOME:-/usr/local/cuda}/lib*/libcudnn.so.9" >/dev/null; then
   packaged=$("${PYTHON:-python3}" -c 'import nvidia.cudnn as c; print(c.__path__[0])' 2>/dev/null)/lib/libcudnn.so.9
   [ ! -e "$packaged" ] || export CSC_CUDNN_LIBRARY=$packaged
 fi

@@ -160,6 +160,8 @@ Program JoinedMaps(Random* random, Convolution* c) {
   const int scales = program.AddParameter("c", {2});
   const ValueId x = program.AddInput(c->image);
   const Shape code = c->code();
+  const int vectors = program.AddParameter("a", {code.channels});
+  const ChannelVector vector = {vectors, 0, code.channels};
   std::vector<ValueId> parts;
   for (int k = 0; k < 3; ++k) {
     Coefficient scale = {random->Pick({1.0, -2.0})};
@@ -168,7 +170,16 @@ Program JoinedMaps(Random* random, Convolution* c) {
       scale.offset = k % 2;
     }
     ValueId part = program.Analysis(x, filters, c->geometry, scale);
-    if (random->Chance(0.5)) part = program.Pointwise({{part, {3}}}, Shrink::kSoft);
+    switch (random->Int(0, 3)) {
+      case 0:
+        part = program.Pointwise({{part, {3}}}, Shrink::kSoft);
+        break;
+      case 1:
+        part = program.Pointwise({{part, {}}}, Shrink::kNone, {}, vector);
+        break;
+      case 2:
+        part = program.Pointwise({{part, {}}}, Shrink::kNone, vector);
+    }
     if (random->Chance(0.5)) part = program.Combine({{part, {2}}, {program.AddInput(code), {}}});
     parts.push_back(part);
   }
@@ -177,7 +188,8 @@ Program JoinedMaps(Random* random, Convolution* c) {
                                        c->image.width, {1, scales, 0}));
   program.MarkOutput(
       program.Synthesis(parts[1], filters, c->geometry, c->image.height, c->image.width));
-  return WithWeightedLoss(program);
+  // A gradient may need what an epilogue began with.
+  return random->Chance(0.5) ? WithWeightedLoss(program) : program;
 }
 
 TEST(Cudnn, IsFinishedByEveryEpilogue) {
@@ -206,6 +218,39 @@ TEST(Cudnn, IsFinishedByEveryEpilogue) {
     ++compared;
   });
   EXPECT_GE(compared, 100);
+}
+
+// Values that nothing but a map of cuDNN reads or writes, between kernels of ours.
+TEST(Cudnn, SharesValuesWithOurOwnKernels) {
+  const Geometry strided = SamePadded({3, 3}, {2, 2});
+  Program forward;
+  const int filters = forward.AddParameter("F", {8, 3, 3, 3});
+  const ValueId x = forward.AddInput({3, 9, 9});
+  const ValueId code =
+      forward.Pointwise({{forward.Analysis(x, filters, strided), {}}}, Shrink::kSoft);
+  const ValueId image = forward.Synthesis(code, filters, strided, 9, 9);
+  forward.MarkOutput(forward.Analysis(image, filters, SamePadded({3, 3})));
+  const Program program = WithWeightedLoss(forward);
+  Random random(1);
+  Work work =
+      RandomWork(&random, program, random.Integers(program.parameter_size(), -1, 1, 0.2), 3);
+  for (auto& input : work.inputs) {
+    input = random.Integers(static_cast<int64_t>(input.size()), -1, 1, 0.2);
+  }
+  const auto expected = RunInDouble(program, work);
+  ASSERT_LE(LargestMagnitude(expected.outputs[0]), 256) << "bfloat16 rounds what is larger";
+  for (CudnnUse use : {CudnnUse::kAuto, CudnnUse::kAll}) {
+    for (Arithmetic arithmetic : {Arithmetic::kDirect, Arithmetic::kTf32, Arithmetic::kBfloat16}) {
+      SCOPED_TRACE(std::string(cuda::Name(use)) + ", " + csc::Name(arithmetic));
+      const auto executable =
+          MakeHostCudaEngine(With(use, SmallTuning()))->Prepare(program, {arithmetic});
+      EXPECT_THAT(executable->Describe(), HasSubstr("synthesis: cuDNN"));
+      executable->SetParameters(work.parameters.data());
+      const Results actual = RunPrepared(executable.get(), program, work);
+      EXPECT_TRUE(Equal(actual.outputs[0], expected.outputs[0]));
+      EXPECT_TRUE(Equal(actual.gradients, expected.gradients));
+    }
+  }
 }
 
 TEST(Cudnn, RoundsFactorsWhereItMayAndNothingElse) {
