@@ -60,6 +60,7 @@ class HostSession : public TrainingSession {
       std::fill(gradients_.begin(), gradients_.end(), 0.0f);
       return result;
     }
+    Require(arguments.images != nullptr, "a step without images");
     Require(arguments.batch <= options_.batch, "a batch of {}: {} at most expected",
             arguments.batch, options_.batch);
     ConvertImages(arguments.images, arguments.batch, arguments.white, input_, options_.executor,

@@ -1,6 +1,5 @@
-// A training step as the driver makes it: forward and backward pass, SGD with momentum,
-// by the engine itself where it can. Images and labels are given; loading and
-// augmenting them is not part of it.
+// A training step as the driver makes it: images from bytes, forward and backward pass,
+// SGD with momentum, by the engine itself where it can. Which images is given.
 
 #ifndef CSC_SAMPLES_BENCHMARK_TRAINING_STEP_H_
 #define CSC_SAMPLES_BENCHMARK_TRAINING_STEP_H_

@@ -12,8 +12,8 @@
 
 namespace csc::cuda {
 
-// To be raised whenever engine.h, program.h, device_run.h or training_session.h
-// changes in a way that sizes do not show.
+// To be raised whenever engine.h, program.h, device_run.h, training_session.h or
+// byte_images.h changes in a way that sizes do not show.
 constexpr size_t kInterfaceVersion = 6;
 
 struct Interface {

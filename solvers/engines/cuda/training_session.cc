@@ -62,7 +62,6 @@ void CudaTrainingSession::Fill(const StepArguments& arguments, char* memory) con
   std::memcpy(labels + arguments.batch, &rate, sizeof(rate));
 }
 
-// From where a batch has arrived.
 void CudaTrainingSession::Take(const StepArguments& arguments) {
   const Layout at = LayoutOf(arguments.batch);
   const char* const memory = arriving_.as<char>();
@@ -96,6 +95,7 @@ void CudaTrainingSession::Queue(const StepArguments& arguments) {
   Require(batch <= largest_batch_, "a batch of {}: {} at most expected", batch, largest_batch_);
   Require(arguments.share == 1, "a share of {} of a step: the cuda engine takes whole ones",
           arguments.share);
+  Require(arguments.images != nullptr, "a step without images");
   CheckLabels(program_.program(), arguments.labels, batch);
   const LaunchGraph& graph = program_.Bind(batch, Work::kStep);
 

@@ -53,6 +53,7 @@ class CudaTrainingSession : public TrainingSession {
   };
   Layout LayoutOf(int64_t batch) const;
   void Fill(const StepArguments& arguments, char* memory) const;
+  // From where the batch has arrived to where the step reads it.
   void Take(const StepArguments& arguments);
   ValueId input() const { return program_.program().inputs()[0]; }
   const Shape& image() const { return program_.program().shape(input()); }

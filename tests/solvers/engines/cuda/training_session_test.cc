@@ -283,6 +283,9 @@ TEST(TrainingSession, RefusesWhatItCannotDo) {
   step.share = 0.5;
   EXPECT_THAT(ErrorOf([&] { on.session->Queue(step); }), HasSubstr("a share of 0.5"));
   step.share = 1;
+  step.images = nullptr;
+  EXPECT_THAT(ErrorOf([&] { on.session->Queue(step); }), HasSubstr("without images"));
+  step.images = first.images.images.data();
   std::vector<int32_t> labels(kLargestBatch, 1000);
   step.labels = labels.data();
   EXPECT_THAT(ErrorOf([&] { on.session->Queue(step); }), HasSubstr("label 1000"));
