@@ -20,6 +20,7 @@
 #include "solvers/engines/onednn/buffer.h"
 #include "solvers/engines/onednn/convolution.h"
 #include "solvers/engines/onednn/direct.h"
+#include "solvers/engines/onednn/direct_gradient.h"
 #include "solvers/engines/onednn/winograd.h"
 #include "training/command_line.h"
 
@@ -33,6 +34,8 @@ using onednn::Convolution;
 using onednn::ConvolutionKind;
 using onednn::ConvolutionShape;
 using onednn::Direct;
+using onednn::DirectGradient;
+using onednn::GradientMap;
 using onednn::Layout;
 using onednn::Plane;
 using onednn::Winograd;
@@ -85,7 +88,8 @@ class Bench {
     Fill(&image_);
     Fill(&code_);
     if (shape.kind == ConvolutionKind::kFilterGradient) {
-      if (Winograd::Supports(shape)) AddWinogradGradient();
+      AddGradient("direct", std::make_unique<DirectGradient>(shape));
+      if (Winograd::Supports(shape)) AddGradient("winograd", std::make_unique<Winograd>(shape));
     } else {
       if (Direct::Supports(shape)) AddMap("direct", std::make_unique<Direct>(shape));
       if (Winograd::Supports(shape)) AddMap("winograd", std::make_unique<Winograd>(shape));
@@ -125,13 +129,12 @@ class Bench {
                            }});
   }
 
-  void AddWinogradGradient() {
-    auto owned = std::make_unique<Winograd>(shape_);
-    const Winograd* map = owned.get();
-    maps_.push_back(std::move(owned));
+  void AddGradient(const std::string& name, std::unique_ptr<GradientMap> owned) {
+    const GradientMap* map = owned.get();
+    gradients_.push_back(std::move(owned));
     float* sums = AddBuffer(map->gradient_floats())->data();
     float* scratch = AddBuffer(map->gradient_scratch_floats(shape_.images))->data();
-    contenders_.push_back({"winograd", map->products(), [this, map, sums, scratch] {
+    contenders_.push_back({name, 0, [this, map, sums, scratch] {
                              map->Accumulate(PlaneOf(image_), PlaneOf(code_), shape_.images, 1e-6f,
                                              sums, scratch);
                            }});
@@ -154,6 +157,7 @@ class Bench {
   Buffer image_, code_;
   std::vector<std::unique_ptr<Buffer>> buffers_;
   std::vector<std::unique_ptr<BandedMap>> maps_;
+  std::vector<std::unique_ptr<GradientMap>> gradients_;
   std::unique_ptr<Convolution> convolution_;
   std::vector<Contender> contenders_;
 };

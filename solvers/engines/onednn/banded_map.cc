@@ -11,6 +11,8 @@ constexpr int64_t kFewPixels = 256, kFewestPixels = 64;
 // Groups whose sizes, the last one's aside, are even enough for a few workers.
 constexpr int64_t kManyGroups = 4;
 
+}  // namespace
+
 MapGeometry GeometryOf(const ConvolutionShape& s) {
   const Geometry& g = s.geometry;
   const bool synthesis = s.kind == ConvolutionKind::kSynthesis;
@@ -22,8 +24,6 @@ MapGeometry GeometryOf(const ConvolutionShape& s) {
   (synthesis ? map.spacings : map.strides) = g.strides;
   return map;
 }
-
-}  // namespace
 
 BandedMap::BandedMap(const ConvolutionShape& s)
     : synthesis_(s.kind == ConvolutionKind::kSynthesis),
@@ -48,7 +48,7 @@ MapPart BandedMap::PartOf(int64_t part, int64_t parts) const {
   return some;
 }
 
-std::vector<int> BandedMap::ChannelsOfBlocks(const Layout& layout) {
+std::vector<int> ChannelsOfBlocks(const Layout& layout) {
   std::vector<int> channels;
   for (int64_t segment : layout.segments) {
     for (int64_t first = 0; first < segment; first += layout.block) {

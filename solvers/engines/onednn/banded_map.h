@@ -35,6 +35,12 @@ struct MapFilters {
   int64_t next_floats = 0;
 };
 
+// Of a filter gradient that of its analysis.
+MapGeometry GeometryOf(const ConvolutionShape& shape);
+
+// Of each block those that are not padding.
+std::vector<int> ChannelsOfBlocks(const Layout& layout);
+
 class BandedMap {
  public:
   // shape.images does not matter.
@@ -80,9 +86,6 @@ class BandedMap {
       }
     }
   }
-
-  // Of each block those that are not padding.
-  static std::vector<int> ChannelsOfBlocks(const Layout& layout);
 
   // Whether workers share an image by groups of blocks, of which each reads its filters
   // alone, rather than by bands, of which each reads its inputs alone.

@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "solvers/engines/onednn/direct.h"
+#include "solvers/engines/onednn/direct_gradient.h"
 #include "solvers/engines/onednn/tile_set.h"
+#include "solvers/engines/onednn/winograd.h"
 
 namespace csc::onednn {
 
@@ -42,8 +44,13 @@ std::unique_ptr<Winograd> MakeWinograd(Opcode op, const ConvolutionShape& shape,
     *why = "not 3x3 at stride 1";
   } else {
     auto map = std::make_unique<Winograd>(shape);
-    if (PrefersWinograd(op, *map)) return map;
-    *why = fmt::format("Winograd would take {:.0f} % of the products", 100 * map->RelativeCost());
+    if (!PrefersWinograd(op, *map)) {
+      *why = fmt::format("Winograd would take {:.0f} % of the products", 100 * map->RelativeCost());
+    } else if (op != Opcode::kFilterGradient && map->IsBoundByFilters()) {
+      *why = "Winograd would read four times as many filters for an image of one tile";
+    } else {
+      return map;
+    }
   }
   return nullptr;
 }
@@ -61,14 +68,17 @@ BandedSet::BandedSet(const Program& program, const Plan& plan, Arithmetic arithm
       plan_(plan),
       entries_(plan.instructions.size()),
       stage_sums_(plan.stages.size()) {
+  for (const Stage& stage : plan.stages) {
+    for (int k : stage.gradients) entries_[k].of_batch = true;
+  }
   for (int k = 0; k < static_cast<int>(plan.instructions.size()); ++k) {
-    const Opcode op = plan.instructions[k].op;
-    if (!HasFilters(op)) continue;
-    const ConvolutionShape shape = ShapeOf(plan, plan.instructions[k], 1);
-    if (op != Opcode::kFilterGradient) {
-      AddMap(k, shape, arithmetic);
-    } else {
-      AddGradient(k, shape, arithmetic);
+    const Instruction& i = plan.instructions[k];
+    if (IsConvolution(i.op)) {
+      AddMap(k, ShapeOf(plan, i, 1), arithmetic);
+    } else if (i.op == Opcode::kFilterGradient && entries_[k].of_batch) {
+      entries_[k].why = "many filters: of the whole batch";
+    } else if (i.op == Opcode::kFilterGradient) {
+      AddGradient(k, ShapeOf(plan, i, 1), arithmetic);
     }
   }
   LinkMaps();
@@ -116,7 +126,7 @@ void BandedSet::AddMap(int k, const ConvolutionShape& shape, Arithmetic arithmet
 void BandedSet::AddGradient(int k, const ConvolutionShape& shape, Arithmetic arithmetic) {
   Entry& entry = entries_[k];
   entry.gradient = MakeWinograd(Opcode::kFilterGradient, shape, arithmetic, &entry.why);
-  if (!entry.gradient) return;
+  if (!entry.gradient) entry.gradient = std::make_unique<DirectGradient>(shape);
   const int twin = FindTwin(k, shape);
   entry.gradient_offset = twin < 0 ? gradient_floats_ : entries_[twin].gradient_offset;
   if (twin < 0) gradient_floats_ += entry.gradient->gradient_floats();
@@ -179,8 +189,10 @@ int64_t BandedSet::PackedBytes() const {
 
 std::string BandedSet::Describe(int instruction) const {
   const Entry& entry = entries_[instruction];
-  const BandedMap* map = entry.gradient ? entry.gradient.get() : entry.map.get();
-  std::string text = map == nullptr ? "" : map->Describe();
+  std::string text = entry.of_batch   ? "direct"
+                     : entry.gradient ? entry.gradient->Describe()
+                     : entry.map      ? entry.map->Describe()
+                                      : "";
   if (!entry.why.empty()) text += fmt::format("{}({})", text.empty() ? "" : " ", entry.why);
   return text;
 }

@@ -12,9 +12,9 @@
 #include "solvers/engines/engine.h"
 #include "solvers/engines/onednn/banded_map.h"
 #include "solvers/engines/onednn/buffer.h"
+#include "solvers/engines/onednn/gradient_map.h"
 #include "solvers/engines/onednn/gradient_sums.h"
 #include "solvers/engines/onednn/plan.h"
-#include "solvers/engines/onednn/winograd.h"
 #include "solvers/program/program.h"
 
 namespace csc::onednn {
@@ -31,8 +31,10 @@ class BandedSet {
   // Null for an instruction that is oneDNN's, or no analysis or synthesis.
   const BandedMap* map(int instruction) const { return entries_[instruction].map.get(); }
   MapFilters filters(int instruction) const;
-  // Null for an instruction that is oneDNN's, or no filter gradient.
-  const Winograd* gradient(int instruction) const { return entries_[instruction].gradient.get(); }
+  // Null for an instruction that is no filter gradient of a tile's.
+  const GradientMap* gradient(int instruction) const {
+    return entries_[instruction].gradient.get();
+  }
   // Where it is summed in a buffer of gradient_floats().
   int64_t gradient_offset(int instruction) const { return entries_[instruction].gradient_offset; }
 
@@ -57,9 +59,10 @@ class BandedSet {
     std::unique_ptr<BandedMap> map;
     std::shared_ptr<Buffer> filters;
     int next_map = -1;  // that runs after this one, the last one's the first
-    std::unique_ptr<Winograd> gradient;
+    std::unique_ptr<GradientMap> gradient;
     int64_t gradient_offset = 0;
-    std::string why;  // not Winograd's algorithm, or not a kernel of our own
+    bool of_batch = false;  // a gradient that BatchGradients sums
+    std::string why;        // not Winograd's algorithm, or not a kernel of our own
   };
 
   void AddMap(int instruction, const ConvolutionShape& shape, Arithmetic arithmetic);

@@ -60,15 +60,6 @@ bool FlippedGeometry(const Geometry& g, Geometry* flipped) {
   return true;
 }
 
-// oneDNN 2.6's AVX-512 kernel computes wrong filter gradients where a large
-// filter covers its whole image (16 x 14 to 19 and higher were seen; dense layers
-// on maps of pixels have such filters). As a matrix product it is right.
-bool HasWrongKernel(const ConvolutionShape& s) {
-  const auto& kernel = s.geometry.kernel;
-  return s.kind == ConvolutionKind::kFilterGradient && s.code.height == 1 && s.code.width == 1 &&
-         kernel[0] >= 14 && kernel[1] >= 14;
-}
-
 }  // namespace
 
 OneOmpThread::OneOmpThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -183,7 +174,7 @@ Convolution::Convolution(const ConvolutionShape& s, bool bf16) {
     Make(s);
     // Windows in the pads alone and kernels wider than the image have no fast
     // kernel for blocks of lanes, but one (by matrix products) for plain NCHW.
-    if (implementation_.rfind("ref", 0) == 0 || HasWrongKernel(s)) {
+    if (implementation_.rfind("ref", 0) == 0) {
       reorders_ = true;
       image_desc_ = PlainDesc(blocked_image_desc_);
       code_desc_ = PlainDesc(blocked_code_desc_);
@@ -273,15 +264,6 @@ std::vector<float> SpreadFilters(const float* filters, const Dims& dims,
     spread[to] = scale * filters[from];
   });
   return spread;
-}
-
-void GatherFilterGradient(const float* plain, const Dims& dims, const ConvolutionShape& shape,
-                          float scale, float* gradient) {
-  const int64_t taps = dims[2] * dims[3];
-  const int64_t image_lanes = shape.image_layout.lanes();
-  ForEachFilterTap(dims, shape, [&](int64_t to, int64_t tap, int64_t k, int64_t c) {
-    gradient[to] += scale * plain[(k * image_lanes + c) * taps + tap];
-  });
 }
 
 void Reorder(const dnnl::stream& stream, const memory::desc& from_desc, const float* from,

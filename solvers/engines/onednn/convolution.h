@@ -1,5 +1,6 @@
-// One oneDNN convolution on blocked values: analysis, synthesis or filter
-// gradient for a tile of a fixed number of images, on one thread.
+// One oneDNN convolution on blocked values: analysis or synthesis for a tile of a
+// fixed number of images, on one thread; or a filter gradient, which the engine
+// leaves to its own kernels and benchmarks compare with them.
 //
 // oneDNN primitives are created and run at one thread: the engine owns the
 // parallelism. (A backward-weights primitive made for two threads and run where
@@ -101,11 +102,6 @@ class Convolution {
 // convolution's plain layout wants them (a part wants some of its first rows).
 std::vector<float> SpreadFilters(const float* filters, const Dims& dims,
                                  const ConvolutionShape& shape, bool transposed, float scale);
-
-// Adds `scale` times a plain filter gradient [code lanes][image lanes][kh][kw]
-// to `gradient` [w, C, kh, kw].
-void GatherFilterGradient(const float* plain, const Dims& dims, const ConvolutionShape& shape,
-                          float scale, float* gradient);
 
 // Copies between layouts with the calling thread.
 void Reorder(const dnnl::stream& stream, const dnnl::memory::desc& from_desc, const float* from,

@@ -33,25 +33,27 @@ std::string UnitText(const Program& program, const Plan& plan, const Unit& unit)
 
 }  // namespace
 
-// One line a unit, in the order in which they run: the number of its first instruction,
-// what that does to values of which sizes, and what follows it in the same pass; then,
-// where there is a choice, what computes it and why.
+// One line a unit, and one a gradient of the whole batch, in the order in which they run: the
+// number of its first instruction, what that does to values of which sizes, and what follows it
+// in the same pass; then, where there is a choice, what computes it and why.
 std::string OneDnnExecutable::Describe() const {
   std::string text;
+  const auto add = [&](const Unit& unit) {
+    const int head = unit.instructions[0];
+    std::string how;
+    for (const auto& set : tile_sets_) {
+      if (set->parts(head).empty()) continue;
+      how += (how.empty() ? ": " : "; ") + set->Describe(head);
+    }
+    const std::string own = banded_.Describe(head);
+    if (!own.empty()) how += (how.empty() ? ": " : " ") + own;
+    text += UnitText(program_, plan_, unit) + how + "\n";
+  };
   for (const Stage& stage : plan_.stages) {
     for (const Group& group : stage.groups) {
-      for (const Unit& unit : group.units) {
-        const int head = unit.instructions[0];
-        std::string how;
-        for (const auto& set : tile_sets_) {
-          if (set->parts(head).empty()) continue;
-          how += (how.empty() ? ": " : "; ") + set->Describe(head);
-        }
-        const std::string own = banded_.Describe(head);
-        if (!own.empty()) how += (how.empty() ? ": " : " ") + own;
-        text += UnitText(program_, plan_, unit) + how + "\n";
-      }
+      for (const Unit& unit : group.units) add(unit);
     }
+    for (int k : stage.gradients) add({{k}});
   }
   return text;
 }

@@ -33,6 +33,7 @@ OneDnnExecutable::OneDnnExecutable(const Program& program, const PrepareOptions&
       keep_times_(options.keep_times),
       banded_(program_, plan_, arithmetic_),
       gradients_(program_, plan_),
+      batch_gradients_(program_, plan_),
       parameters_(program.parameter_size()),
       packed_(plan_.instructions.size()),
       statistics_(program.statistics().size()),
@@ -65,12 +66,12 @@ int64_t OneDnnExecutable::TileImages(int64_t batch) const {
   // A function of the batch alone: the number of threads must not matter.
   const int64_t fitting =
       std::max<int64_t>(1, kMostTileFloats / std::max<int64_t>(1, plan_.tile_floats));
-  if (!gradients_.empty()) return std::min({batch, kTrainingTile, fitting});
+  if (HasGradients()) return std::min({batch, kTrainingTile, fitting});
   return std::clamp<int64_t>(batch / kLeastTiles, 1, std::min(kInferenceTile, fitting));
 }
 
 bool OneDnnExecutable::Cooperates(int64_t batch) const {
-  return batch <= kCooperativeBatch && gradients_.empty() && !has_loss_ && statistics_.empty();
+  return batch <= kCooperativeBatch && !HasGradients() && !has_loss_ && statistics_.empty();
 }
 
 template <typename Body>
@@ -91,9 +92,7 @@ void OneDnnExecutable::MakeTileSets(int64_t images, int max_parts) {
     std::set<int>& all = convolutions[at_a_time];
     for (const Unit& unit : group.units) {
       const int head = unit.instructions[0];
-      if (HasFilters(plan_.instructions[head].op) && !banded_.map(head) &&
-          !banded_.gradient(head))
-        all.insert(head);
+      if (IsConvolution(plan_.instructions[head].op) && !banded_.map(head)) all.insert(head);
     }
   });
   for (auto& [at_a_time, all] : convolutions) {
@@ -184,16 +183,15 @@ void OneDnnExecutable::Reserve(int64_t batch, int workers) {
       worker.arena.Grow(plan_.ArenaFloats(images));
     }
     worker.scratchpad.Grow(banded_.scratch_floats(images));
-    worker.winograd_gradients.Grow(banded_.gradient_floats());
+    worker.gradient_sums.Grow(banded_.gradient_floats());
     worker.sums.resize(std::max(worker.sums.size(), sums));
     for (const auto& set : tile_sets_) {
       worker.scratchpad.Grow(set->scratchpad_floats());
-      worker.gradient.Grow(set->gradient_floats());
-      worker.plain_gradient.Grow(set->gradient_floats());
     }
   }
   batch_buffer_.Grow(plan_.batch_floats * batch);
   gradients_.Reserve(tiles);
+  batch_gradients_.Reserve();
   for (Statistic& statistic : statistics_) {
     statistic.partial.resize(tiles * 2 * statistic.lanes);
   }
@@ -246,7 +244,7 @@ void OneDnnExecutable::RunTiles(const RunArguments& arguments, Executor* executo
   const int64_t batch = arguments.batch;
   const int64_t images = TileImages(batch);
   const int64_t tiles = (batch + images - 1) / images;
-  if (!gradients_.empty() && arguments.gradients != nullptr) {  // those that nothing adds to
+  if (HasGradients() && arguments.gradients != nullptr) {  // those that nothing adds to
     std::fill_n(arguments.gradients, program_.parameter_size(), 0.0f);
   }
   for (Statistic& statistic : statistics_) {
@@ -268,6 +266,7 @@ void OneDnnExecutable::RunTiles(const RunArguments& arguments, Executor* executo
     });
     FinishStatistics(static_cast<int>(stage), tiles, arguments);
     gradients_.Reduce(stage, tiles, arguments.gradients, executor);
+    if (arguments.gradients != nullptr) RunBatchGradients(stage, arguments, executor);
   }
   if (arguments.loss != nullptr) {
     *arguments.loss = 0;
@@ -277,6 +276,23 @@ void OneDnnExecutable::RunTiles(const RunArguments& arguments, Executor* executo
     *arguments.correct = 0;
     for (int64_t t = 0; t < tiles; ++t) *arguments.correct += tile_correct_[t];
   }
+}
+
+void OneDnnExecutable::RunBatchGradients(size_t stage, const RunArguments& arguments,
+                                         Executor* executor) {
+  Tile whole{};
+  whole.arguments = &arguments;
+  const auto values_of = [&](int instruction) {
+    const Instruction& i = plan_.instructions[instruction];
+    const std::vector<float>& c = packed_[instruction].coefficients;
+    return BatchGradients::Values{PlaneOf(i.terms[0].value, whole),
+                                  PlaneOf(i.terms[1].value, whole), c[0] * c[1]};
+  };
+  executor->ParallelFor(batch_gradients_.num_parts(stage), [&](int64_t part, int worker) {
+    workers_[worker].stopwatch.Restart();
+    batch_gradients_.Run(stage, part, values_of, arguments.batch, arguments.gradients);
+    workers_[worker].stopwatch.Lap(&Times::gradients);
+  });
 }
 
 void OneDnnExecutable::FinishStatistics(int stage, int64_t tiles, const RunArguments& arguments) {
@@ -333,11 +349,10 @@ void OneDnnExecutable::FoldStatistic(int statistic) {
 }
 
 int64_t OneDnnExecutable::WorkspaceBytes() const {
-  int64_t bytes = batch_buffer_.bytes() + gradients_.bytes() +
+  int64_t bytes = batch_buffer_.bytes() + gradients_.bytes() + batch_gradients_.bytes() +
                   static_cast<int64_t>(parameters_.size() * sizeof(float));
   for (const Worker& worker : workers_) {
-    bytes += worker.arena.bytes() + worker.scratchpad.bytes() + worker.gradient.bytes() +
-             worker.plain_gradient.bytes() + worker.winograd_gradients.bytes();
+    bytes += worker.arena.bytes() + worker.scratchpad.bytes() + worker.gradient_sums.bytes();
   }
   bytes += banded_.PackedBytes();
   for (const auto& set : tile_sets_) bytes += set->PackedBytes();

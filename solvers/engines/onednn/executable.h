@@ -11,6 +11,7 @@
 
 #include "solvers/engines/engine.h"
 #include "solvers/engines/onednn/banded_set.h"
+#include "solvers/engines/onednn/batch_gradients.h"
 #include "solvers/engines/onednn/buffer.h"
 #include "solvers/engines/onednn/gradient_sums.h"
 #include "solvers/engines/onednn/kernels.h"
@@ -40,9 +41,7 @@ class OneDnnExecutable : public Executable {
   struct Worker {
     Buffer arena;
     Buffer scratchpad;
-    Buffer gradient;        // as a primitive writes it
-    Buffer plain_gradient;  // [code lanes][image lanes][kh][kw]
-    Buffer winograd_gradients;
+    Buffer gradient_sums;  // of the filters of a stage, over a tile
     std::vector<double> sums;
     Stopwatch stopwatch;
   };
@@ -88,6 +87,7 @@ class OneDnnExecutable : public Executable {
     std::atomic<int> done{0};
   };
 
+  bool HasGradients() const { return !gradients_.empty() || !batch_gradients_.empty(); }
   int64_t TileImages(int64_t batch) const;
   // Whether the workers share each image of such a batch, unit by unit.
   bool Cooperates(int64_t batch) const;
@@ -98,6 +98,7 @@ class OneDnnExecutable : public Executable {
   void MakeTileSets(int64_t images, int max_parts);
   const TileSet* FindTileSet(int64_t images, int max_parts) const;
   void RunTiles(const RunArguments& arguments, Executor* executor);
+  void RunBatchGradients(size_t stage, const RunArguments& arguments, Executor* executor);
   void RunTogether(const RunArguments& arguments, Executor* executor);
   // One worker's way through a group of a shared image.
   void Participate(const Group& group, Progress* progress, const Tile& tile, int worker,
@@ -138,6 +139,7 @@ class OneDnnExecutable : public Executable {
   Times times_;
   BandedSet banded_;
   GradientSums gradients_;
+  BatchGradients batch_gradients_;
   bool has_loss_ = false;
   int64_t num_units_ = 0;  // and two for each group
   std::vector<float> parameters_;

@@ -30,9 +30,13 @@ GradientSums::GradientSums(const Program& program, const Plan& plan)
       first_(plan.stages.size()),
       last_(plan.stages.size()) {
   std::vector<int> first(offsets_.size(), -1), last(offsets_.size(), -1);
+  std::vector<char> of_batch(plan.instructions.size(), 0);
+  for (const Stage& stage : plan.stages) {
+    for (int k : stage.gradients) of_batch[k] = 1;
+  }
   for (size_t k = 0; k < plan.instructions.size(); ++k) {
     const int target = TargetOf(plan.instructions[k]);
-    if (target < 0) continue;
+    if (target < 0 || of_batch[k]) continue;
     const int stage = plan.levels[k];
     first[target] = first[target] < 0 ? stage : std::min(first[target], stage);
     last[target] = std::max(last[target], stage);

@@ -1,4 +1,4 @@
-// Where tiles sum the gradients of parameters.
+// Where tiles sum the gradients of parameters, those aside that are summed over the whole batch.
 //
 // Each tile has sums of its own, which are added in order once the last stage that
 // touches a parameter has run: the same bits for any number of threads. A parameter's

@@ -75,6 +75,12 @@ class Planner {
           ++unit_number;
         }
       }
+      for (int index : plan_.stages[level].gradients) {
+        for (const Term& term : plan_.instructions[index].terms) {  // after the stage's barrier
+          Use(term.value, level + 1, lifetimes_[term.value].last_group,
+              lifetimes_[term.value].last_unit, false);
+        }
+      }
     }
     if (groups.empty()) {  // nothing to compute: inputs are outputs
       plan_.stages[0].groups.emplace_back();

@@ -65,7 +65,7 @@ void OneDnnExecutable::RunStage(size_t stage, Tile tile) {
   OneOmpThread one_thread;
   tile.worker->stopwatch.Restart();
   const int64_t first_image = tile.first_image;
-  float* sums = tile.worker->winograd_gradients.data();
+  float* sums = tile.worker->gradient_sums.data();
   banded_.ClearGradients(stage, sums);
   gradients_.Clear(stage, tile.index);
   try {
@@ -204,22 +204,10 @@ void OneDnnExecutable::RunConvolution(int index, const Tile& tile, int part) {
 void OneDnnExecutable::RunFilterGradient(int index, const Tile& tile) {
   const Instruction& i = plan_.instructions[index];
   const std::vector<float>& c = packed_[index].coefficients;
-  Worker& worker = *tile.worker;
-  if (const Winograd* map = banded_.gradient(index)) {
-    map->Accumulate(PlaneOf(i.terms[0].value, tile), PlaneOf(i.terms[1].value, tile), tile.images,
-                    c[0] * c[1], worker.winograd_gradients.data() + banded_.gradient_offset(index),
-                    worker.scratchpad.data());
-    return;
-  }
-  const TileSet::Part& p = tile.set->parts(index)[0];
-  dnnl::stream stream(CpuEngine());
-  p.convolution->Run(stream, PlaneOf(i.terms[0].value, tile).data, worker.gradient.data(),
-                     PlaneOf(i.terms[1].value, tile).data, worker.scratchpad.data());
-  Reorder(stream, p.convolution->filters_desc(), worker.gradient.data(),
-          p.convolution->plain_filters_desc(), worker.plain_gradient.data());
-  const ParameterInfo& info = program_.parameters()[i.filters];
-  GatherFilterGradient(worker.plain_gradient.data(), info.dims, p.shape, c[0] * c[1],
-                       gradients_.Of(i.filters, tile.index));
+  banded_.gradient(index)->Accumulate(
+      PlaneOf(i.terms[0].value, tile), PlaneOf(i.terms[1].value, tile), tile.images, c[0] * c[1],
+      tile.worker->gradient_sums.data() + banded_.gradient_offset(index),
+      tile.worker->scratchpad.data());
 }
 
 void OneDnnExecutable::RunJoin(int index, const Tile& tile) const {

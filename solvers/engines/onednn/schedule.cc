@@ -1,6 +1,7 @@
 #include "solvers/engines/onednn/schedule.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "solvers/engines/onednn/kernels.h"
@@ -137,6 +138,7 @@ class Scheduler {
       for (const Term& term : At(k).terms) first_reader[term.value] = k;
     }
     emitted_.assign(count, 0);
+    FindBatchGradients();
     for (int k = 0; k < count; ++k) {
       if (emitted_[k]) continue;
       const ValueId result = At(k).result;
@@ -146,6 +148,45 @@ class Scheduler {
         continue;  // its reader emits it
       }
       Emit(k);
+    }
+  }
+
+  // A tile writes and reads the sums of its gradients of so many filters, for products of few
+  // positions. Sums of the whole batch are kept once, and its values instead.
+  bool HasManyFilters(int index) const {
+    constexpr int64_t kImages = 32;  // whose values are as much
+    int64_t filters = At(index).geometry.kernel[0] * At(index).geometry.kernel[1], values = 0;
+    for (const Term& term : At(index).terms) {
+      const Shape& shape = schedule_.shapes[term.value];
+      const int64_t lanes = schedule_.layouts[term.value].lanes();
+      filters *= lanes;
+      values += lanes * shape.height * shape.width;
+    }
+    return filters > kImages * values;
+  }
+
+  // Gradients of a parameter are summed in one way, all of them.
+  void FindBatchGradients() {
+    std::map<int, std::vector<int>> of_parameter;
+    for (int k = 0; k < static_cast<int>(schedule_.instructions.size()); ++k) {
+      if (At(k).op == Opcode::kFilterGradient) of_parameter[At(k).filters].push_back(k);
+    }
+    for (const auto& [parameter, gradients] : of_parameter) {
+      const auto layout = [&](int k, size_t term) -> const Layout& {
+        return schedule_.layouts[At(k).terms[term].value];
+      };
+      const int first = gradients[0];
+      const bool whole_batch = std::all_of(gradients.begin(), gradients.end(), [&](int k) {
+        // Inputs are loaded by the groups that read them.
+        return HasManyFilters(k) && producer_[At(k).terms[0].value] >= 0 &&
+               producer_[At(k).terms[1].value] >= 0 && layout(k, 0) == layout(first, 0) &&
+               layout(k, 1) == layout(first, 1);
+      });
+      if (!whole_batch) continue;
+      for (int k : gradients) {
+        schedule_.stages[schedule_.levels[k]].gradients.push_back(k);
+        emitted_[k] = 1;
+      }
     }
   }
 

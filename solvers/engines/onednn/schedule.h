@@ -1,7 +1,7 @@
 // The order in which the oneDNN engine runs a program, and where it is cut.
 //
-//   Stage   between two barriers; all of it runs on one tile before the next
-//           tile begins.
+//   Stage   between two barriers; all of it but gradients of many filters runs on
+//           one tile before the next tile begins.
 //   Group   of a stage, for values of about one size; runs on a few images of
 //           the tile at a time, so that large values stay in the caches and
 //           small ones come in numbers worth a matrix product.
@@ -33,6 +33,8 @@ struct Group {
 
 struct Stage {
   std::vector<Group> groups;
+  // Filter gradients that follow once all tiles are through, summed over the whole batch.
+  std::vector<int> gradients;  // indices into Schedule::instructions
 };
 
 struct Schedule {

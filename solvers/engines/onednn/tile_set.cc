@@ -19,8 +19,6 @@ int64_t FirstLaneOfSplit(int64_t lanes, int block, int part, int parts) {
   return lanes / block * part / parts * block;
 }
 
-bool HasFilters(Opcode op) { return IsConvolution(op) || op == Opcode::kFilterGradient; }
-
 ConvolutionShape ShapeOf(const Plan& plan, const Instruction& i, int64_t images) {
   ConvolutionShape shape;
   ValueId image = i.terms[0].value;
@@ -62,7 +60,6 @@ TileSet::TileSet(const Program& program, const Plan& plan, const std::vector<int
   for (size_t n = 0; n < instructions.size(); ++n) {
     const int k = instructions[n];
     AddParts(k);
-    if (plan.instructions[k].op == Opcode::kFilterGradient) continue;
     bool shared = false;
     for (size_t m = 0; m < n && !shared; ++m) shared = ShareFilters(k, instructions[m]);
     for (Part& part : parts_[k]) {
@@ -89,14 +86,7 @@ void TileSet::AddParts(int instruction) {
           FirstLaneOfSplit(lanes, output.block, p + 1, count) - part.shape.first_lane;
     }
     part.convolution = std::make_unique<Convolution>(part.shape, bf16_);
-    const auto floats = [](const dnnl::memory::desc& desc) {
-      return static_cast<int64_t>(desc.get_size() / sizeof(float));
-    };
     scratchpad_floats_ = std::max(scratchpad_floats_, part.convolution->scratchpad_floats());
-    if (whole.kind == ConvolutionKind::kFilterGradient) {
-      gradient_floats_ = std::max({gradient_floats_, floats(part.convolution->filters_desc()),
-                                   floats(part.convolution->plain_filters_desc())});
-    }
     parts_[instruction].push_back(std::move(part));
   }
 }
@@ -129,7 +119,7 @@ void TileSet::PackFilters(const float* parameters) {
   std::vector<const Buffer*> done;
   for (size_t k = 0; k < parts_.size(); ++k) {
     const std::vector<Part>& parts = parts_[k];
-    if (parts.empty() || !parts[0].filters ||
+    if (parts.empty() ||
         std::find(done.begin(), done.end(), parts[0].filters.get()) != done.end()) {
       continue;
     }
@@ -153,7 +143,7 @@ int64_t TileSet::PackedBytes() const {
   int64_t bytes = 0;
   for (const std::vector<Part>& parts : parts_) {
     for (const Part& part : parts) {
-      if (part.filters) bytes += part.filters->bytes() / part.filters.use_count();
+      bytes += part.filters->bytes() / part.filters.use_count();
     }
   }
   return bytes;

@@ -22,10 +22,10 @@ class TileSet {
   struct Part {
     ConvolutionShape shape;
     std::unique_ptr<Convolution> convolution;
-    std::shared_ptr<Buffer> filters;  // packed; null for filter gradients
+    std::shared_ptr<Buffer> filters;  // packed
   };
 
-  // `program` and `plan` must outlive it; `instructions` are convolutions. They are
+  // `program` and `plan` must outlive it; `instructions` are analyses and syntheses. They are
   // computed in up to `max_parts` parts, which depends on nothing but their shape.
   TileSet(const Program& program, const Plan& plan, const std::vector<int>& instructions,
           int64_t images, int max_parts, bool bf16);
@@ -40,8 +40,6 @@ class TileSet {
   // Empty for an instruction that is not among those given.
   const std::vector<Part>& parts(int instruction) const { return parts_[instruction]; }
   int64_t scratchpad_floats() const { return scratchpad_floats_; }
-  // Floats of the largest filter gradient, in the primitive's layout and plain.
-  int64_t gradient_floats() const { return gradient_floats_; }
   int64_t PackedBytes() const;
   // oneDNN's name of what computes an instruction that was given.
   std::string Describe(int instruction) const;
@@ -57,11 +55,7 @@ class TileSet {
   const bool bf16_;
   std::vector<std::vector<Part>> parts_;  // by instruction
   int64_t scratchpad_floats_ = 0;
-  int64_t gradient_floats_ = 0;
 };
-
-// A convolution, or the gradient of one by its filters.
-bool HasFilters(Opcode op);
 
 ConvolutionShape ShapeOf(const Plan& plan, const Instruction& i, int64_t images);
 

@@ -79,6 +79,13 @@ double Winograd::RelativeCost() const {
   return taps == 0 ? 1e9 : ImageTiles() * kWinogradPoints / taps;
 }
 
+// A lone image reads a few times as many filters as a direct map, which at four tiles an image
+// costs about what the multiplications save, and which a second-level cache holds up to here.
+bool Winograd::IsBoundByFilters() const {
+  constexpr int64_t kFewTiles = 4, kManyFilters = 512 * 1024;
+  return ImageTiles() < kFewTiles && filter_floats() > kManyFilters;
+}
+
 int64_t Winograd::filter_floats() const { return kWinogradPoints * inner_ * out_.lanes(); }
 
 int64_t Winograd::PanelFloats(int64_t images, int64_t lanes, int64_t more_lanes) const {

@@ -11,11 +11,12 @@
 #include <vector>
 
 #include "solvers/engines/onednn/banded_map.h"
+#include "solvers/engines/onednn/gradient_map.h"
 #include "solvers/engines/onednn/winograd_kernels.h"
 
 namespace csc::onednn {
 
-class Winograd : public BandedMap {
+class Winograd : public BandedMap, public GradientMap {
  public:
   // Whether this machine computes a map of that shape so at all.
   static bool Supports(const ConvolutionShape& shape);
@@ -25,6 +26,8 @@ class Winograd : public BandedMap {
   // Multiplications of one image, as a multiple of those of the direct form
   // without its padding.
   double RelativeCost() const;
+  // Whether an image is little work for the filters that it reads.
+  bool IsBoundByFilters() const;
 
   double products() const override;
   std::string Describe() const override;
@@ -39,15 +42,12 @@ class Winograd : public BandedMap {
 
   // --- filter gradients ---
 
-  // Floats of a gradient in the transformed domain.
-  int64_t gradient_floats() const { return filter_floats(); }
-  // That Accumulate needs for so many images.
-  int64_t gradient_scratch_floats(int64_t images) const;
-  // transformed += scale * the gradient of `images` images.
+  // Summed in the transformed domain.
+  int64_t gradient_floats() const override { return filter_floats(); }
+  int64_t gradient_scratch_floats(int64_t images) const override;
   void Accumulate(Plane image, Plane code, int64_t images, float scale, float* transformed,
-                  float* scratch) const;
-  // gradient [w, C, 3, 3] += the filter gradient in `transformed`.
-  void AddGradient(const float* transformed, float* gradient) const;
+                  float* scratch) const override;
+  void AddGradient(const float* transformed, float* gradient) const override;
 
  private:
   void MakeTiles();
