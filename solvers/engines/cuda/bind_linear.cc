@@ -1,6 +1,7 @@
 // Convolutions and filter gradients.
 
 #include <algorithm>
+#include <variant>
 
 #include "solvers/engines/cuda/bind_tensor.h"
 #include "solvers/engines/cuda/binder.h"
@@ -182,16 +183,36 @@ std::optional<TensorGradientTile> GradientTileOf(const Plan& plan, const Tuning&
   return ChooseTensorGradientTile(tuning.capability, gradient.geometry, code);
 }
 
+namespace {
+
+// Adds `kernel` to the last launch, if that is of its kind and has room.
+template <typename K>
+void AddTogether(const K& kernel, int64_t size, std::vector<Launch>* launches) {
+  auto* several = launches->empty() ? nullptr : std::get_if<Several<K>>(&launches->back().kernel);
+  if (several == nullptr || several->size == Several<K>::kMost) {
+    launches->push_back({Several<K>{}, 0});
+    several = std::get_if<Several<K>>(&launches->back().kernel);
+  }
+  Launch& launch = launches->back();
+  several->kernels[several->size] = kernel;
+  several->first[several->size++] = launch.size;
+  launch.size = static_cast<uint32_t>(Narrow(launch.size + size));
+}
+
+}  // namespace
+
 std::vector<Launch> BindFilters(const Program& program, const Plan& plan,
                                 const Addresses& addresses) {
   std::vector<Launch> launches;
-  for (const PackedFilters& f : plan.filters) {
-    const ParameterInfo& info = program.parameters()[f.parameter];
-    Narrow(f.floats());
+  const auto add = [&](const PackedFilters& f, const ParameterInfo& info) {
+    float* const packed = addresses.filters + f.offset;
+    if (f.tensor && plan.arithmetic == Arithmetic::kTf32) {
+      return AddTogether(BindTensorFilters<Tf32>(f, info, addresses.parameters, packed), f.floats(),
+                         &launches);
+    }
     if (f.tensor) {
-      launches.push_back(BindTensorFilters(plan.arithmetic, f, info, addresses.parameters,
-                                           addresses.filters + f.offset));
-      continue;
+      return AddTogether(BindTensorFilters<Bfloat16>(f, info, addresses.parameters, packed),
+                         f.floats(), &launches);
     }
     PackFiltersKernel kernel;
     kernel.filters = addresses.parameters + info.offset;
@@ -201,8 +222,13 @@ std::vector<Launch> BindFilters(const Program& program, const Plan& plan,
     kernel.result_channels = static_cast<uint32_t>(f.result_channels);
     kernel.source_channels = Divisor(f.source_channels);
     kernel.padded = Divisor(f.padded_channels);
-    kernel.packed = addresses.filters + f.offset;
-    launches.push_back({kernel, static_cast<uint32_t>(f.floats())});
+    kernel.packed = packed;
+    AddTogether(kernel, f.floats(), &launches);
+  };
+  for (const bool tensor : {false, true}) {
+    for (const PackedFilters& f : plan.filters) {
+      if (f.tensor == tensor) add(f, program.parameters()[f.parameter]);
+    }
   }
   return launches;
 }

@@ -98,5 +98,24 @@ TEST(GradientSums, AddEveryPartialSumOnce) {
   }
 }
 
+TEST(Several, DoesWhatEachKernelOfItDoes) {
+  const uint32_t sizes[] = {1, 7, 64, 2};
+  std::vector<float> filters(74), packed(74, -1);
+  for (size_t i = 0; i < filters.size(); ++i) filters[i] = static_cast<float>(i);
+  cuda::Several<cuda::PackFiltersKernel> several;
+  uint32_t first = 0;
+  for (uint32_t size : sizes) {
+    // So many filters of one tap and channel, which packing leaves in their order.
+    several.kernels[several.size] = {
+        filters.data() + first, 1, 1, false, size, Divisor(1), Divisor(size),
+        packed.data() + first};
+    several.first[several.size++] = first;
+    first += size;
+  }
+  const auto backend = MakeHostBackend();
+  backend->Run(*backend->MakeGraph({{several, first}}));
+  EXPECT_EQ(packed, filters);
+}
+
 }  // namespace
 }  // namespace csc::test
