@@ -105,12 +105,35 @@ void Binder::BindFilterGradient(const Instruction& i) {
       GradientTileOf(plan_, tuning_, i, ShapeOf(i.terms[0].value), ShapeOf(i.terms[1].value));
   const int64_t ranges = tile ? AddTiledGradient(i, *tile, entries, &partials)
                               : AddDirectGradient(i, entries, &partials);
-  Add(FilterGradientSumKernel{partials,
-                              static_cast<uint32_t>(entries),
-                              static_cast<uint32_t>(ranges),
-                              {ScalarOf(i.terms[0].coefficient), ScalarOf(i.terms[1].coefficient)},
-                              GradientAt(i.filters, 0)},
-      CeilDiv(entries, FilterGradientSumKernel::kEntries));
+  filter_gradients_.push_back(
+      {{partials,
+        GradientAt(i.filters, 0),
+        static_cast<uint32_t>(entries),
+        static_cast<uint32_t>(ranges),
+        {ScalarOf(i.terms[0].coefficient), ScalarOf(i.terms[1].coefficient)},
+        0},
+       entries,
+       CeilDiv(entries, FilterGradientSumsKernel::kEntries)});
+}
+
+float* Binder::Together(int64_t count) {
+  // What is read soon after is still in the device's cache, if it is not more.
+  constexpr int64_t kMostBytes = 16 << 20;
+  constexpr int64_t kAlignment = 256;
+  Narrow(count);
+  const int64_t bytes =
+      CeilDiv(count * static_cast<int64_t>(sizeof(float)), kAlignment) * kAlignment;
+  if (together_bytes_ + bytes > kMostBytes) FinishFilterGradients();
+  char* const memory =
+      static_cast<char*>(addresses_.scratch) + layout_.kept_bytes + together_bytes_;
+  together_bytes_ += bytes;
+  needed_.together_bytes = std::max(needed_.together_bytes, together_bytes_);
+  return reinterpret_cast<float*>(memory);
+}
+
+void Binder::FinishFilterGradients() {
+  Finish(&filter_gradients_);
+  together_bytes_ = 0;
 }
 
 int64_t Binder::AddTiledGradient(const Instruction& i, const TensorGradientTile& tile,
@@ -119,7 +142,7 @@ int64_t Binder::AddTiledGradient(const Instruction& i, const TensorGradientTile&
                             : plan_.arithmetic == Arithmetic::kTf32 ? Rounding::kTf32
                                                                     : Rounding::kBfloat16;
   TiledGradient gradient = BindTiledGradient(rounding, *this, i, tile, tuning_, batch_);
-  *partials = gradient.kernel.partials = Scratch<float>(gradient.ranges * entries);
+  *partials = gradient.kernel.partials = Together(gradient.ranges * entries);
   if (plan_.tensor_cores()) {
     Add(TensorFilterGradientKernel{gradient.kernel}, gradient.blocks);
   } else {
@@ -142,7 +165,7 @@ int64_t Binder::AddDirectGradient(const Instruction& i, int64_t entries, float**
   K k;
   k.image = At(image);
   k.code = At(code);
-  *partials = k.partials = Scratch<float>(ranges * entries);
+  *partials = k.partials = Together(ranges * entries);
   k.image_channels = static_cast<uint32_t>(x.channels);
   k.code_channels = static_cast<uint32_t>(g.channels);
   k.image_size[0] = Narrow(x.height);
