@@ -6,25 +6,23 @@
 
 namespace csc::cuda {
 
-void Binder::Bind(const SgdOptions* step) {
+Binder::Layout Binder::Bind(const SgdOptions* step) {
   run_->launches.clear();
   if (plan_.has_loss) Zero(addresses_.results, LossResults::Words(batch_));
   if (plan_.has_gradients) Zero(addresses_.sums, 2 * program_.parameter_size());
-  for (const Step& s : plan_.steps.list) {
-    if (SumsGradients(s)) kept_bytes_ += PartialSums(s) * static_cast<int64_t>(sizeof(double));
-  }
-  kept_bytes_ = CeilDiv(kept_bytes_, kScratchAlignment) * kScratchAlignment;
-  run_->scratch_bytes = kept_bytes_;
+  run_->scratch_bytes = layout_.kept_bytes + layout_.together_bytes;
   for (const Step& s : plan_.steps.list) BindStep(s);
   if (plan_.has_gradients) {
-    FinishGradients();
+    Finish(&sums_);
+    FinishFilterGradients();
     Add(RoundKernel{addresses_.sums, addresses_.gradients}, program_.parameter_size());
   }
-  if (step == nullptr) return;
+  if (step == nullptr) return needed_;
   BindSgd(*step);
   for (const Launch& pack : BindFilters(program_, plan_, addresses_)) {
     run_->launches.push_back(pack);
   }
+  return needed_;
 }
 
 void Binder::BindStep(const Step& step) {
@@ -42,16 +40,16 @@ void Binder::BindStep(const Step& step) {
     case Opcode::kChannelGradient:
       return BindSums(step);
     case Opcode::kNormalise:
-      return AddElementwise(
-          NormaliseKernel{ElementwiseOf(i.result, EpilogueOf(step)), At(i.terms[0].value),
-                          StatisticAt(i.statistic), static_cast<float>(i.epsilon)},
-          ShapeOf(i.result), step);
-    case Opcode::kNormaliseAdjoint:
-      return AddElementwise(
-          NormaliseAdjointKernel{ElementwiseOf(i.result, EpilogueOf(step)), At(i.terms[0].value),
-                                 At(i.terms[1].value), StatisticAt(i.statistic),
-                                 StatisticAt(i.sums_statistic), static_cast<float>(i.epsilon)},
-          ShapeOf(i.result), step);
+      return AddChannels(
+          Normalised{At(i.terms[0].value), statistics_[i.statistic], static_cast<float>(i.epsilon)},
+          ElementwiseOf(i.result, EpilogueOf(step)), ShapeOf(i.result), step);
+    case Opcode::kNormaliseAdjoint: {
+      const Statistic& sums = statistics_[i.sums_statistic];
+      return AddChannels(NormalisedAdjoint{At(i.terms[0].value), At(i.terms[1].value), sums,
+                                           StatisticAt(i.statistic) + sums.channels,
+                                           static_cast<float>(i.epsilon)},
+                         ElementwiseOf(i.result, EpilogueOf(step)), ShapeOf(i.result), step);
+    }
     case Opcode::kJoin:
       return BindJoin(i);
     case Opcode::kView:
@@ -134,8 +132,9 @@ void Binder::BindPointwise(const Step& step) {
     return BindConvolution(program_.instructions()[step.convolution], i.result, EpilogueOf(step));
   }
   if (i.terms.size() > Epilogue::kMaxTerms) return BindLongSum(i);  // alone in its step
-  AddElementwise(PointwiseKernel{ElementwiseOf(i.result, EpilogueOf(step))}, ShapeOf(i.result),
-                 step);
+  const Elementwise elements = ElementwiseOf(i.result, EpilogueOf(step));
+  if (!step.sums.empty()) return AddChannels(Nothing{}, elements, ShapeOf(i.result), step);
+  Add(PointwiseKernel{elements}, Elementwise::Indices(elements.size));
 }
 
 void Binder::BindLongSum(const Instruction& i) {
@@ -228,7 +227,8 @@ void CheckBatch(const Program& program, int64_t batch) {
 
 void BindRun(const Program& program, const Plan& plan, const Tuning& tuning, int64_t batch,
              const Addresses& addresses, const SgdOptions* step, BoundRun* run) {
-  Binder(program, plan, tuning, batch, addresses, run).Bind(step);
+  const Binder::Layout layout = Binder(program, plan, tuning, batch, {}, {}, run).Bind(step);
+  Binder(program, plan, tuning, batch, addresses, layout, run).Bind(step);
 }
 
 }  // namespace csc::cuda

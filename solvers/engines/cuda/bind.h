@@ -65,7 +65,7 @@ struct Addresses {
   float* statistics = nullptr;  // two rows for each, in order
   double* sums = nullptr;       // [program.parameter_size()], gradients
   float* gradients = nullptr;   // [program.parameter_size()], rounded
-  void* scratch = nullptr;      // for the partial sums of one step
+  void* scratch = nullptr;      // for partial sums
   int32_t* labels = nullptr;    // [batch]
   void* results = nullptr;      // LossResults
   // Of training steps only.

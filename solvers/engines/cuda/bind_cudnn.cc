@@ -67,12 +67,12 @@ float* Binder::AddCudnnGradient(const Instruction& i, int64_t entries) {
   CudnnConvolution call = CallOf(i);
   SetOperand(At(i.terms[0].value), &call.image);
   SetOperand(At(i.terms[1].value), &call.code);
-  const CudnnScratch scratch = ScratchFor(call, entries);
-  call.gradient = scratch.sums;
+  call.gradient = Together(entries);
+  const CudnnScratch scratch = ScratchFor(call, 0);
   call.workspace = scratch.workspace;
   call.workspace_bytes = scratch.workspace_bytes;
   Add(call, 1);
-  return scratch.sums;
+  return call.gradient;
 }
 
 }  // namespace csc::cuda

@@ -1,6 +1,7 @@
 // Convolutions and filter gradients.
 
 #include <algorithm>
+#include <variant>
 
 #include "solvers/engines/cuda/bind_tensor.h"
 #include "solvers/engines/cuda/binder.h"
@@ -110,12 +111,34 @@ void Binder::BindFilterGradient(const Instruction& i) {
   } else {
     ranges = AddDirectGradient(i, entries, &partials);
   }
-  Add(FilterGradientSumKernel{partials,
-                              static_cast<uint32_t>(entries),
-                              static_cast<uint32_t>(ranges),
-                              {ScalarOf(i.terms[0].coefficient), ScalarOf(i.terms[1].coefficient)},
-                              GradientAt(i.filters, 0)},
-      CeilDiv(entries, FilterGradientSumKernel::kEntries));
+  filter_gradients_.push_back(
+      {{partials,
+        GradientAt(i.filters, 0),
+        static_cast<uint32_t>(entries),
+        static_cast<uint32_t>(ranges),
+        {ScalarOf(i.terms[0].coefficient), ScalarOf(i.terms[1].coefficient)},
+        0},
+       entries,
+       CeilDiv(entries, FilterGradientSumsKernel::kEntries)});
+}
+
+float* Binder::Together(int64_t count) {
+  // What is read soon after is still in the device's cache, if it is not more.
+  constexpr int64_t kMostBytes = 16 << 20;
+  Narrow(count);
+  const int64_t bytes =
+      CeilDiv(count * static_cast<int64_t>(sizeof(float)), kScratchAlignment) * kScratchAlignment;
+  if (together_bytes_ + bytes > kMostBytes) FinishFilterGradients();
+  char* const memory =
+      static_cast<char*>(addresses_.scratch) + layout_.kept_bytes + together_bytes_;
+  together_bytes_ += bytes;
+  needed_.together_bytes = std::max(needed_.together_bytes, together_bytes_);
+  return reinterpret_cast<float*>(memory);
+}
+
+void Binder::FinishFilterGradients() {
+  Finish(&filter_gradients_);
+  together_bytes_ = 0;
 }
 
 int64_t Binder::AddTiledGradient(const Instruction& i, const TensorGradientTile& tile,
@@ -124,7 +147,7 @@ int64_t Binder::AddTiledGradient(const Instruction& i, const TensorGradientTile&
                             : plan_.arithmetic == Arithmetic::kTf32 ? Rounding::kTf32
                                                                     : Rounding::kBfloat16;
   TiledGradient gradient = BindTiledGradient(rounding, *this, i, tile, tuning_, batch_);
-  *partials = gradient.kernel.partials = Scratch<float>(gradient.ranges * entries);
+  *partials = gradient.kernel.partials = Together(gradient.ranges * entries);
   if (plan_.tensor_cores()) {
     Add(TensorFilterGradientKernel{gradient.kernel}, gradient.blocks);
   } else {
@@ -147,7 +170,7 @@ int64_t Binder::AddDirectGradient(const Instruction& i, int64_t entries, float**
   K k;
   k.image = At(image);
   k.code = At(code);
-  *partials = k.partials = Scratch<float>(ranges * entries);
+  *partials = k.partials = Together(ranges * entries);
   k.image_channels = static_cast<uint32_t>(x.channels);
   k.code_channels = static_cast<uint32_t>(g.channels);
   k.image_size[0] = Narrow(x.height);
@@ -188,16 +211,36 @@ std::optional<TensorGradientTile> GradientTileOf(const Plan& plan, const Tuning&
   return ChooseTensorGradientTile(tuning.capability, gradient.geometry, code);
 }
 
+namespace {
+
+// Adds `kernel` to the last launch, if that is of its kind and has room.
+template <typename K>
+void AddTogether(const K& kernel, int64_t size, std::vector<Launch>* launches) {
+  auto* several = launches->empty() ? nullptr : std::get_if<Several<K>>(&launches->back().kernel);
+  if (several == nullptr || several->size == Several<K>::kMost) {
+    launches->push_back({Several<K>{}, 0});
+    several = std::get_if<Several<K>>(&launches->back().kernel);
+  }
+  Launch& launch = launches->back();
+  several->kernels[several->size] = kernel;
+  several->first[several->size++] = launch.size;
+  launch.size = static_cast<uint32_t>(Narrow(launch.size + size));
+}
+
+}  // namespace
+
 std::vector<Launch> BindFilters(const Program& program, const Plan& plan,
                                 const Addresses& addresses) {
   std::vector<Launch> launches;
-  for (const PackedFilters& f : plan.filters) {
-    const ParameterInfo& info = program.parameters()[f.parameter];
-    Narrow(f.floats());
+  const auto add = [&](const PackedFilters& f, const ParameterInfo& info) {
+    float* const packed = addresses.filters + f.offset;
+    if (f.tensor && plan.arithmetic == Arithmetic::kTf32) {
+      return AddTogether(BindTensorFilters<Tf32>(f, info, addresses.parameters, packed), f.floats(),
+                         &launches);
+    }
     if (f.tensor) {
-      launches.push_back(BindTensorFilters(plan.arithmetic, f, info, addresses.parameters,
-                                           addresses.filters + f.offset));
-      continue;
+      return AddTogether(BindTensorFilters<Bfloat16>(f, info, addresses.parameters, packed),
+                         f.floats(), &launches);
     }
     PackFiltersKernel kernel;
     kernel.filters = addresses.parameters + info.offset;
@@ -207,8 +250,13 @@ std::vector<Launch> BindFilters(const Program& program, const Plan& plan,
     kernel.result_channels = static_cast<uint32_t>(f.result_channels);
     kernel.source_channels = Divisor(f.source_channels);
     kernel.padded = Divisor(f.padded_channels);
-    kernel.packed = addresses.filters + f.offset;
-    launches.push_back({kernel, static_cast<uint32_t>(f.floats())});
+    kernel.packed = packed;
+    AddTogether(kernel, f.floats(), &launches);
+  };
+  for (const bool tensor : {false, true}) {
+    for (const PackedFilters& f : plan.filters) {
+      if (f.tensor == tensor) add(f, program.parameters()[f.parameter]);
+    }
   }
   return launches;
 }

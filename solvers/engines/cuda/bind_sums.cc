@@ -9,14 +9,6 @@
 
 namespace csc::cuda {
 
-bool Binder::SumsGradients(const Step& step) const {
-  for (const Sums& sums : step.sums) {
-    const Opcode op = program_.instructions()[sums.instructions[0]].op;
-    if (op == Opcode::kScalarGradient || op == Opcode::kChannelGradient) return true;
-  }
-  return false;
-}
-
 int64_t Binder::RangeOfSums(const Shape& shape) const {
   constexpr int64_t kWanted = 16;  // ranges of a channel, where that leaves enough to sum
   const int64_t least = std::max<int64_t>(tuning_.sum_range / 8, 1);
@@ -24,42 +16,41 @@ int64_t Binder::RangeOfSums(const Shape& shape) const {
                     tuning_.sum_range);
 }
 
-int64_t Binder::RangesOfSums(const Shape& shape) const {
-  return CeilDiv(batch_ * shape.height * shape.width, RangeOfSums(shape));
-}
-
-int64_t Binder::PartialSums(const Step& step) const {
-  const Shape& s = ShapeOf(program_.instructions()[step.sums[0].instructions[0]].terms[0].value);
-  return static_cast<int64_t>(step.sums.size()) * s.channels * RangesOfSums(s) * 2;
-}
-
-template <typename K>
-void Binder::AddElementwise(const K& kernel, const Shape& shape, const Step& step) {
-  if (step.sums.empty()) return Add(kernel, Elementwise::Indices(kernel.size));
-  const int64_t ranges = RangesOfSums(shape);
+template <typename Map>
+void Binder::AddChannels(const Map& map, const Elementwise& elements, const Shape& shape,
+                         const Step& step) {
+  // Where nothing is summed ranges may have any length: so many blocks are enough for a
+  // device, and two rounds for a block.
+  constexpr int64_t kWanted = 4096;
+  constexpr int64_t kLeast = 2 * ChannelKernel<Map>::kThreads * ChannelKernel<Map>::kCount;
+  const int64_t positions = batch_ * shape.height * shape.width;
+  const int64_t range = step.sums.empty()
+                            ? std::max(CeilDiv(positions * shape.channels, kWanted), kLeast)
+                            : RangeOfSums(shape);
+  const int64_t ranges = CeilDiv(positions, range);
   const auto num_sums = static_cast<int64_t>(step.sums.size());
-  double* const partials =
-      SumsGradients(step) ? Kept(PartialSums(step)) : Scratch<double>(PartialSums(step));
-  SummingKernel<K> summing;
-  summing.flat = kernel;
-  summing.positions = static_cast<uint32_t>(batch_ * shape.height * shape.width);
-  summing.ranges = Divisor(ranges);
-  summing.range = static_cast<uint32_t>(Narrow(RangeOfSums(shape)));
-  summing.num_sums = static_cast<uint32_t>(num_sums);
+  ChannelKernel<Map> kernel = {};
+  kernel.map = map;
+  kernel.elements = elements;
+  kernel.positions = static_cast<uint32_t>(positions);
+  kernel.ranges = Divisor(ranges);
+  kernel.range = static_cast<uint32_t>(Narrow(range));
+  kernel.num_sums = static_cast<uint32_t>(num_sums);
   for (int64_t s = 0; s < num_sums; ++s) {
-    summing.partials[s] = partials + s * shape.channels * ranges * 2;
+    kernel.partials[s] = Kept(shape.channels * ranges * 2);
   }
-  Add(summing, shape.channels * ranges);
+  Add(kernel, shape.channels * ranges);
   for (int64_t s = 0; s < num_sums; ++s) {
     for (int k : step.sums[s].instructions) {
-      FinishSum(program_.instructions()[k], summing.partials[s], ranges);
+      FinishSum(program_.instructions()[k], kernel.partials[s], ranges);
     }
   }
 }
 
-template void Binder::AddElementwise(const PointwiseKernel&, const Shape&, const Step&);
-template void Binder::AddElementwise(const NormaliseKernel&, const Shape&, const Step&);
-template void Binder::AddElementwise(const NormaliseAdjointKernel&, const Shape&, const Step&);
+template void Binder::AddChannels(const Nothing&, const Elementwise&, const Shape&, const Step&);
+template void Binder::AddChannels(const Normalised&, const Elementwise&, const Shape&, const Step&);
+template void Binder::AddChannels(const NormalisedAdjoint&, const Elementwise&, const Shape&,
+                                  const Step&);
 
 void Binder::SetSums(const Step& step, Epilogue* epilogue) const {
   for (size_t s = 0; s < step.sums.size(); ++s) {
@@ -85,17 +76,19 @@ void Binder::BindSums(const Step& step) {
   epilogue.stages[0].end_term = 1;
   epilogue.terms[0] = TermOf({value, {}});
   SetSums(step, &epilogue);
-  AddElementwise(PointwiseKernel{ElementwiseOf(value, epilogue)}, ShapeOf(value), step);
+  AddChannels(Nothing{}, ElementwiseOf(value, epilogue), ShapeOf(value), step);
 }
 
 void Binder::FinishSum(const Instruction& i, const double* partials, int64_t ranges) {
   const Shape& s = ShapeOf(i.terms[0].value);
-  const auto channels = static_cast<uint32_t>(s.channels);
   if (i.op == Opcode::kMoments || i.op == Opcode::kNormaliseSums) {
-    return Add(FinishStatisticKernel{partials, channels, static_cast<uint32_t>(ranges),
-                                     static_cast<double>(batch_ * s.height * s.width),
-                                     i.op == Opcode::kMoments, StatisticAt(i.statistic)},
-               s.channels);
+    statistics_[i.statistic] = {partials,
+                                static_cast<uint32_t>(s.channels),
+                                static_cast<uint32_t>(ranges),
+                                static_cast<double>(batch_ * s.height * s.width),
+                                i.op == Opcode::kMoments,
+                                StatisticAt(i.statistic)};
+    return;
   }
   GradientSumsKernel::Gradient g = {};
   g.partials = partials;
@@ -110,22 +103,22 @@ void Binder::FinishSum(const Instruction& i, const double* partials, int64_t ran
     g.target = GradientAt(i.channel_target.parameter, i.channel_target.offset);
   }
   g.count = static_cast<uint32_t>(Narrow(shared ? s.channels * ranges : ranges));
-  unfinished_.push_back({g, shared ? 1 : s.channels});
+  const int64_t numbers = shared ? 1 : s.channels;
+  sums_.push_back({g, numbers, numbers});
 }
 
-void Binder::FinishGradients() {
-  // A number that several gradients are added to, as that of a step which all iterations
-  // share, is met once in a launch: the others wait, in their order.
-  while (!unfinished_.empty()) {
-    GradientSumsKernel kernel = {};
-    std::vector<Unfinished> now, later;
+template <typename K>
+void Binder::Finish(std::vector<Unfinished<K>>* unfinished) {
+  while (!unfinished->empty()) {
+    K kernel = {};
+    std::vector<Unfinished<K>> now, later;
     int64_t blocks = 0;
-    for (const Unfinished& u : unfinished_) {
-      const auto meets = [&u](const Unfinished& other) {
+    for (const Unfinished<K>& u : *unfinished) {
+      const auto meets = [&u](const Unfinished<K>& other) {
         return other.gradient.target < u.gradient.target + u.numbers &&
                u.gradient.target < other.gradient.target + other.numbers;
       };
-      if (kernel.size == GradientSumsKernel::kMost || std::any_of(now.begin(), now.end(), meets) ||
+      if (kernel.size == K::kMost || std::any_of(now.begin(), now.end(), meets) ||
           std::any_of(later.begin(), later.end(), meets)) {
         later.push_back(u);
         continue;
@@ -133,12 +126,15 @@ void Binder::FinishGradients() {
       now.push_back(u);
       kernel.gradients[kernel.size] = u.gradient;
       kernel.gradients[kernel.size++].first_block = static_cast<uint32_t>(blocks);
-      blocks += u.numbers;
+      blocks += u.blocks;
     }
     Add(kernel, blocks);
-    unfinished_ = std::move(later);
+    *unfinished = std::move(later);
   }
 }
+
+template void Binder::Finish(std::vector<Unfinished<GradientSumsKernel>>*);
+template void Binder::Finish(std::vector<Unfinished<FilterGradientSumsKernel>>*);
 
 void Binder::BindLoss(const Instruction& i) {
   const LossResults results(addresses_.results, batch_);

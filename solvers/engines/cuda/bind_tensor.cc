@@ -10,22 +10,6 @@ namespace {
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-template <typename Format>
-Launch Pack(const PackedFilters& filters, const ParameterInfo& info, const float* parameters,
-            float* packed) {
-  PackTensorFiltersKernel<Format> kernel;
-  kernel.filters = parameters + info.offset;
-  kernel.image_channels = static_cast<uint32_t>(info.dims[1]);
-  kernel.result_channels = static_cast<uint32_t>(filters.result_channels);
-  kernel.source_channels = static_cast<uint32_t>(filters.source_channels);
-  kernel.synthesis = filters.synthesis;
-  kernel.row_tiles = Divisor(filters.group / kMmaRows);
-  kernel.taps = Divisor(filters.taps);
-  kernel.chunks = Divisor(filters.chunks());
-  kernel.packed = reinterpret_cast<uint32_t*>(packed);
-  return {kernel, static_cast<uint32_t>(filters.floats())};
-}
-
 template <typename Format, int kRowTiles>
 Launch Convolve(const TensorConvolutionArguments& a, const TensorTile& tile) {
   const uint32_t blocks = static_cast<uint32_t>(tile.blocks) * a.parts.value();
@@ -84,11 +68,28 @@ TensorConvolutionArguments Arguments(const Operands& operands, const Instruction
 
 }  // namespace
 
-Launch BindTensorFilters(Arithmetic arithmetic, const PackedFilters& filters,
-                         const ParameterInfo& info, const float* parameters, float* packed) {
-  return arithmetic == Arithmetic::kTf32 ? Pack<Tf32>(filters, info, parameters, packed)
-                                         : Pack<Bfloat16>(filters, info, parameters, packed);
+template <typename Format>
+PackTensorFiltersKernel<Format> BindTensorFilters(const PackedFilters& filters,
+                                                  const ParameterInfo& info,
+                                                  const float* parameters, float* packed) {
+  PackTensorFiltersKernel<Format> kernel;
+  kernel.filters = parameters + info.offset;
+  kernel.image_channels = static_cast<uint32_t>(info.dims[1]);
+  kernel.result_channels = static_cast<uint32_t>(filters.result_channels);
+  kernel.source_channels = static_cast<uint32_t>(filters.source_channels);
+  kernel.synthesis = filters.synthesis;
+  kernel.row_tiles = Divisor(filters.group / kMmaRows);
+  kernel.taps = Divisor(filters.taps);
+  kernel.chunks = Divisor(filters.chunks());
+  kernel.packed = reinterpret_cast<uint32_t*>(packed);
+  return kernel;
 }
+
+template PackTensorFiltersKernel<Tf32> BindTensorFilters(const PackedFilters&, const ParameterInfo&,
+                                                         const float*, float*);
+template PackTensorFiltersKernel<Bfloat16> BindTensorFilters(const PackedFilters&,
+                                                             const ParameterInfo&, const float*,
+                                                             float*);
 
 Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, const Instruction& i,
                              ValueId result, const PackedFilters& filters, const float* packed,

@@ -13,9 +13,11 @@
 
 namespace csc::cuda {
 
-// Packs filters in the format of kTf32 or kBfloat16.
-Launch BindTensorFilters(Arithmetic arithmetic, const PackedFilters& filters,
-                         const ParameterInfo& info, const float* parameters, float* packed);
+// What packs filters in the format of Tf32 or Bfloat16.
+template <typename Format>
+PackTensorFiltersKernel<Format> BindTensorFilters(const PackedFilters& filters,
+                                                  const ParameterInfo& info,
+                                                  const float* parameters, float* packed);
 
 // F or F^T of `i`, for which WhyNotOnTensorCores is null, and `epilogue` on it, whose
 // first result has the shape of `result`; or of so many times the batch, one for each of

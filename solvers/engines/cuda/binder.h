@@ -28,14 +28,32 @@ inline int32_t Narrow(int64_t value) {
   return static_cast<int32_t>(value);
 }
 
+// A gradient of kernel K, which finishes several, whose partial sums are there.
+template <typename K>
+struct Unfinished {
+  typename K::Gradient gradient;
+  int64_t numbers;
+  int64_t blocks;
+};
+
 class Binder : private Operands {
  public:
+  // What one binding finds that it needs, the next may give out.
+  struct Layout {
+    int64_t kept_bytes = 0;      // of partial sums that stay to the end
+    int64_t together_bytes = 0;  // of those of filter gradients that are finished together
+  };
+
   Binder(const Program& program, const Plan& plan, const Tuning& tuning, int64_t batch,
-         const Addresses& addresses, BoundRun* run)
-      : Operands(program, plan, batch, addresses), tuning_(tuning), run_(run) {}
+         const Addresses& addresses, const Layout& layout, BoundRun* run)
+      : Operands(program, plan, batch, addresses),
+        tuning_(tuning),
+        layout_(layout),
+        run_(run),
+        statistics_(program.statistics().size()) {}
 
   // `step` is null for a run that leaves parameters alone.
-  void Bind(const SgdOptions* step);
+  Layout Bind(const SgdOptions* step);
 
  private:
   template <typename K>
@@ -49,17 +67,21 @@ class Binder : private Operands {
   template <typename T>
   T* Scratch(int64_t count) {
     Narrow(count);
-    const int64_t bytes = kept_bytes_ + count * static_cast<int64_t>(sizeof(T));
+    const int64_t begin = layout_.kept_bytes + layout_.together_bytes;
+    const int64_t bytes = begin + count * static_cast<int64_t>(sizeof(T));
     run_->scratch_bytes = std::max(run_->scratch_bytes, bytes);
-    return reinterpret_cast<T*>(static_cast<char*>(addresses_.scratch) + kept_bytes_);
+    return reinterpret_cast<T*>(static_cast<char*>(addresses_.scratch) + begin);
   }
 
-  // Memory of its own, of what has been counted into kept_bytes_.
+  // Memory of its own.
   double* Kept(int64_t count) {
-    char* const memory = static_cast<char*>(addresses_.scratch) + kept_next_;
-    kept_next_ += count * static_cast<int64_t>(sizeof(double));
+    char* const memory = static_cast<char*>(addresses_.scratch) + needed_.kept_bytes;
+    const int64_t bytes = count * static_cast<int64_t>(sizeof(double));
+    needed_.kept_bytes += CeilDiv(bytes, kScratchAlignment) * kScratchAlignment;
     return reinterpret_cast<double*>(memory);
   }
+  // Until FinishFilterGradients, which it calls where there would be too much.
+  float* Together(int64_t count);
 
   void BindStep(const Step& step);
 
@@ -114,35 +136,34 @@ class Binder : private Operands {
 
   // ---- sums over the batch, and what follows from them: bind_sums.cc ----
 
-  // A kernel of elementwise.h, with the sums that are taken in the same pass.
-  template <typename K>
-  void AddElementwise(const K& kernel, const Shape& shape, const Step& step);
+  // A pass over each channel of `shape`, with the step's sums.
+  template <typename Map>
+  void AddChannels(const Map& map, const Elementwise& elements, const Shape& shape,
+                   const Step& step);
   // What stage of the epilogue gives which sum, weighed by what.
   void SetSums(const Step& step, Epilogue* epilogue) const;
   void BindSums(const Step& step);
-  bool SumsGradients(const Step& step) const;
-  // Positions of a range of a channel's sum, and how many ranges there are.
+  // Positions of a range of a channel's sum.
   int64_t RangeOfSums(const Shape& shape) const;
-  int64_t RangesOfSums(const Shape& shape) const;
-  // Numbers of partial sums of all of a step's sums.
-  int64_t PartialSums(const Step& step) const;
-  // The second pass of a statistic; that of gradients waits for the others.
+  // Leaves a sum to its second pass: a statistic's is made by the kernel that normalises,
+  // those of gradients together at the end.
   void FinishSum(const Instruction& i, const double* partials, int64_t ranges);
-  void FinishGradients();
+  // Several gradients a launch. A number that several are added to, as that of a step which
+  // all iterations share, is met once in a launch: the others wait, in their order.
+  template <typename K>
+  void Finish(std::vector<Unfinished<K>>* unfinished);
+  void FinishFilterGradients();
   void BindLoss(const Instruction& i);
   void BindSgd(const SgdOptions& options);
 
-  // A gradient whose partial sums stay until all are finished together.
-  struct Unfinished {
-    GradientSumsKernel::Gradient gradient;
-    int64_t numbers;
-  };
-
   const Tuning& tuning_;
+  const Layout layout_;
   BoundRun* run_;
-  int64_t kept_bytes_ = 0;  // the beginning of the scratch memory, for partial sums
-  int64_t kept_next_ = 0;
-  std::vector<Unfinished> unfinished_;
+  Layout needed_;
+  int64_t together_bytes_ = 0;  // now
+  std::vector<Unfinished<GradientSumsKernel>> sums_;
+  std::vector<Unfinished<FilterGradientSumsKernel>> filter_gradients_;
+  std::vector<Statistic> statistics_;  // those whose first pass has been bound
 };
 
 }  // namespace csc::cuda

@@ -178,57 +178,12 @@ struct Elementwise {
     kernel.Compute(elements, values);
     kernel.epilogue.template Finish<kCount>(elements, values);
   }
-  // What `kernel` makes of each element by itself; 0 where there is none.
-  template <typename K>
-  CSC_HOST_DEVICE static void ComputeEach(const K& kernel, const Element* elements, float* values) {
-    CSC_UNROLL
-    for (int k = 0; k < kCount; ++k) {
-      values[k] = elements[k].present ? kernel.ValueOf(elements[k]) : 0.0f;
-    }
-  }
 };
 
 struct PointwiseKernel : Elementwise {
   CSC_HOST_DEVICE void Compute(const Element*, float* values) const {
     CSC_UNROLL
     for (int k = 0; k < kCount; ++k) values[k] = 0;
-  }
-  CSC_HOST_DEVICE void operator()(uint32_t index) const { Run(*this, index); }
-};
-
-// (x - mean) / sqrt(variance + epsilon).
-struct NormaliseKernel : Elementwise {
-  Source source;
-  const float* moments;  // [2][channels]
-  float epsilon;
-
-  CSC_HOST_DEVICE void Compute(const Element* elements, float* values) const {
-    ComputeEach(*this, elements, values);
-  }
-  CSC_HOST_DEVICE float ValueOf(const Element& e) const {
-    const float variance = Read(moments + channels.value() + e.channel);
-    const float centred = Read(source.At(e.sample) + e.inside) - Read(moments + e.channel);
-    return centred / sqrtf(variance + epsilon);
-  }
-  CSC_HOST_DEVICE void operator()(uint32_t index) const { Run(*this, index); }
-};
-
-// (dy - mean(dy) - y mean(dy y)) / sqrt(variance + epsilon).
-struct NormaliseAdjointKernel : Elementwise {
-  Source gradient;       // dy
-  Source normalised;     // y
-  const float* moments;  // [2][channels]
-  const float* sums;     // [2][channels]: mean(dy), mean(dy y)
-  float epsilon;
-
-  CSC_HOST_DEVICE void Compute(const Element* elements, float* values) const {
-    ComputeEach(*this, elements, values);
-  }
-  CSC_HOST_DEVICE float ValueOf(const Element& e) const {
-    const uint32_t second = channels.value() + e.channel;
-    const float centred = Read(gradient.At(e.sample) + e.inside) - Read(sums + e.channel) -
-                          Read(normalised.At(e.sample) + e.inside) * Read(sums + second);
-    return centred / sqrtf(Read(moments + second) + epsilon);
   }
   CSC_HOST_DEVICE void operator()(uint32_t index) const { Run(*this, index); }
 };

@@ -127,8 +127,8 @@ struct FilterGradientKernel {
 
 // Blocks of filter entries: adds the ranges to the gradient, which may be a thousand and
 // more. The warps of a block share them out; each adds every sixteenth, then these sums are
-// added: a fixed order.
-struct FilterGradientSumKernel {
+// added: a fixed order. Several gradients at a time, one after the other.
+struct FilterGradientSumsKernel {
   static constexpr uint32_t kEntries = 32;
   static constexpr uint32_t kHelpers = 16;  // threads that add one entry's ranges
   static constexpr int kThreads = kEntries * kHelpers;
@@ -137,29 +137,37 @@ struct FilterGradientSumKernel {
     double sums[kHelpers][kEntries];
   };
 
-  const float* partials;  // [range][entries]
-  uint32_t entries;
-  uint32_t ranges;
-  Scalar scales[2];
-  double* target;
+  static constexpr uint32_t kMost = 48;
+
+  struct Gradient {
+    const float* partials;  // [range][entries]
+    double* target;         // of no other gradient of the launch
+    uint32_t entries;
+    uint32_t ranges;
+    Scalar scales[2];
+    uint32_t first_block;  // ascending
+  };
+  Gradient gradients[kMost];
+  uint32_t size;
 
   template <int kPhase>
   CSC_HOST_DEVICE void Phase(uint32_t block, uint32_t thread, Shared& shared) const {
+    const Gradient& g = GradientOf(gradients, size, block);
     const uint32_t lane = thread % kEntries, helper = thread / kEntries;
-    const uint32_t entry = block * kEntries + lane;
-    if (entry >= entries) return;
+    const uint32_t entry = (block - g.first_block) * kEntries + lane;
+    if (entry >= g.entries) return;
     if constexpr (kPhase == 0) {
       double sum = 0;
-      for (uint32_t r = helper; r < ranges; r += kHelpers) {
-        sum += static_cast<double>(Read(partials + r * entries + entry));
+      for (uint32_t r = helper; r < g.ranges; r += kHelpers) {
+        sum += static_cast<double>(Read(g.partials + r * g.entries + entry));
       }
       shared.sums[helper][lane] = sum;
     } else {
       if (helper > 0) return;
       double sum = 0;
       for (uint32_t h = 0; h < kHelpers; ++h) sum += shared.sums[h][lane];
-      target[entry] +=
-          static_cast<double>(scales[0].value()) * static_cast<double>(scales[1].value()) * sum;
+      g.target[entry] +=
+          static_cast<double>(g.scales[0].value()) * static_cast<double>(g.scales[1].value()) * sum;
     }
   }
 };

@@ -5,7 +5,7 @@
 // channels at all taps, of which a warp takes 8 image channels. Round by round, one
 // tile of the code and the positions of the image that its taps meet are laid into
 // shared memory, a row for each channel; a tap is but an offset there. Ranges are
-// added in a fixed order by FilterGradientSumKernel.
+// added in a fixed order by FilterGradientSumsKernel.
 
 #ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_GRADIENT_TILE_H_
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_GRADIENT_TILE_H_

@@ -144,6 +144,15 @@ CSC_HOST_DEVICE inline void WriteWords(const uint32_t* words, uint32_t* p) {
 #endif
 }
 
+// Of several gradients whose second passes are one launch, that of a block.
+template <typename Gradient>
+CSC_HOST_DEVICE inline const Gradient& GradientOf(const Gradient* gradients, uint32_t size,
+                                                  uint32_t block) {
+  uint32_t i = 0;
+  while (i + 1 < size && gradients[i + 1].first_block <= block) ++i;
+  return gradients[i];
+}
+
 // Where a value is: the floats of a sample together, those of the next `stride` further
 // on. A part of a joined value lies in it, so that the stride is that of the whole.
 struct Source {

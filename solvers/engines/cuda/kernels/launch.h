@@ -13,6 +13,7 @@
 #include "solvers/engines/cuda/kernels/filter_gradient.h"
 #include "solvers/engines/cuda/kernels/positions.h"
 #include "solvers/engines/cuda/kernels/reductions.h"
+#include "solvers/engines/cuda/kernels/several.h"
 #include "solvers/engines/cuda/kernels/sgd.h"
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
 #include "solvers/engines/cuda/kernels/tensor_filter_gradient.h"
@@ -22,22 +23,21 @@
 namespace csc::cuda {
 
 using Kernel = std::variant<
-    FillKernel, RoundKernel, PointwiseKernel, NormaliseKernel, NormaliseAdjointKernel,
-    CopyChannelsKernel, MaxPoolKernel, MaxPoolAdjointKernel, AveragePoolKernel,
-    AveragePoolAdjointKernel, ShortcutKernel, ShortcutAdjointKernel, PackFiltersKernel,
-    ConvolutionKernel<4, 1, false>, ConvolutionKernel<8, 1, false>, ConvolutionKernel<4, 4, false>,
-    ConvolutionKernel<8, 4, false>, ConvolutionKernel<4, 1, true>, ConvolutionKernel<8, 1, true>,
-    ConvolutionKernel<4, 4, true>, ConvolutionKernel<8, 4, true>, SplitConvolutionKernel<false>,
-    SplitConvolutionKernel<true>, SummingKernel<PointwiseKernel>, SummingKernel<NormaliseKernel>,
-    SummingKernel<NormaliseAdjointKernel>, FinishStatisticKernel, GradientSumsKernel,
-    SoftmaxLossKernel, FilterGradientKernel, FilterGradientSumKernel, SquaresKernel, ClipKernel,
-    SgdKernel, PackTensorFiltersKernel<Tf32>, PackTensorFiltersKernel<Bfloat16>,
-    TensorConvolutionKernel<Tf32, 1, 2, 4>, TensorConvolutionKernel<Tf32, 1, 8, 4>,
-    TensorConvolutionKernel<Tf32, 2, 2, 4>, TensorConvolutionKernel<Tf32, 2, 8, 4>,
-    TensorConvolutionKernel<Bfloat16, 1, 2, 4>, TensorConvolutionKernel<Bfloat16, 1, 8, 4>,
-    TensorConvolutionKernel<Bfloat16, 2, 2, 4>, TensorConvolutionKernel<Bfloat16, 2, 8, 4>,
-    AddPartsKernel, TensorFilterGradientKernel, TiledConvolutionKernel, TiledFilterGradientKernel,
-    CudnnConvolution>;
+    FillKernel, RoundKernel, PointwiseKernel, CopyChannelsKernel, MaxPoolKernel,
+    MaxPoolAdjointKernel, AveragePoolKernel, AveragePoolAdjointKernel, ShortcutKernel,
+    ShortcutAdjointKernel, Several<PackFiltersKernel>, ConvolutionKernel<4, 1, false>,
+    ConvolutionKernel<8, 1, false>, ConvolutionKernel<4, 4, false>, ConvolutionKernel<8, 4, false>,
+    ConvolutionKernel<4, 1, true>, ConvolutionKernel<8, 1, true>, ConvolutionKernel<4, 4, true>,
+    ConvolutionKernel<8, 4, true>, SplitConvolutionKernel<false>, SplitConvolutionKernel<true>,
+    ChannelKernel<Nothing>, ChannelKernel<Normalised>, ChannelKernel<NormalisedAdjoint>,
+    GradientSumsKernel, SoftmaxLossKernel, FilterGradientKernel, FilterGradientSumsKernel,
+    SquaresKernel, ClipKernel, SgdKernel, Several<PackTensorFiltersKernel<Tf32>>,
+    Several<PackTensorFiltersKernel<Bfloat16>>, TensorConvolutionKernel<Tf32, 1, 2, 4>,
+    TensorConvolutionKernel<Tf32, 1, 8, 4>, TensorConvolutionKernel<Tf32, 2, 2, 4>,
+    TensorConvolutionKernel<Tf32, 2, 8, 4>, TensorConvolutionKernel<Bfloat16, 1, 2, 4>,
+    TensorConvolutionKernel<Bfloat16, 1, 8, 4>, TensorConvolutionKernel<Bfloat16, 2, 2, 4>,
+    TensorConvolutionKernel<Bfloat16, 2, 8, 4>, AddPartsKernel, TensorFilterGradientKernel,
+    TiledConvolutionKernel, TiledFilterGradientKernel, CudnnConvolution>;
 
 struct Launch {
   Kernel kernel;

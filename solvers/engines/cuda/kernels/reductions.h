@@ -14,19 +14,109 @@
 
 namespace csc::cuda {
 
-// Blocks [channel][range]: a flat kernel of elementwise.h on all elements of a range, whose
-// epilogue's stages sum what they compute. Each sum is two: that of y and that of y * f(w),
-// f being the identity or the sign. In double: these kernels wait for memory.
-template <typename Flat>
-struct SummingKernel {
+// The second pass of a statistic, which has two numbers for each channel: mean and
+// variance, or two means. kHelpers threads add the ranges, each every sixteenth, and one
+// adds their sums: a fixed order. Unrolled, this would take more registers than the pass
+// that it belongs to (nvcc 13.0).
+struct Statistic {
+  static constexpr uint32_t kHelpers = 16;
+
+  const double* partials;  // [channel][range][2]
+  uint32_t channels;
+  uint32_t ranges;
+  double count;   // batch * height * width
+  bool moments;   // mean and variance
+  float* values;  // [2][channels], for those who need it later
+
+  CSC_HOST_DEVICE void AddRanges(uint32_t channel, uint32_t helper, double* sums) const {
+    sums[0] = sums[1] = 0;
+    CSC_NO_UNROLL
+    for (uint32_t r = helper; r < ranges; r += kHelpers) {
+      sums[0] += partials[(channel * ranges + r) * 2];
+      sums[1] += partials[(channel * ranges + r) * 2 + 1];
+    }
+  }
+  CSC_HOST_DEVICE void Find(const double (*helpers)[2], float* rows) const {
+    double sums[2] = {0, 0};
+    CSC_NO_UNROLL
+    for (uint32_t h = 0; h < kHelpers; ++h) {
+      sums[0] += helpers[h][0];
+      sums[1] += helpers[h][1];
+    }
+    const double mean = sums[0] / count;
+    double second = sums[1] / count;
+    if (moments) {
+      // Squares of floats are exact in double, so little is lost here.
+      second -= mean * mean;
+      if (second < 0) second = 0;
+    }
+    rows[0] = static_cast<float>(mean);
+    rows[1] = static_cast<float>(second);
+  }
+  CSC_HOST_DEVICE void Store(uint32_t channel, const float* rows) const {
+    values[channel] = rows[0];
+    values[channels + channel] = rows[1];
+  }
+};
+
+// What a ChannelKernel makes of its elements before its epilogue does. `rows` are those of
+// its statistic.
+struct Nothing {
+  static constexpr bool kHasStatistic = false;
+
+  CSC_HOST_DEVICE float ValueOf(const Element&, const float*) const { return 0; }
+};
+
+// (x - mean) / sqrt(variance + epsilon).
+struct Normalised {
+  static constexpr bool kHasStatistic = true;
+
+  Source source;
+  Statistic statistic;  // mean and variance
+  float epsilon;
+
+  CSC_HOST_DEVICE float ValueOf(const Element& e, const float* rows) const {
+    const float centred = Read(source.At(e.sample) + e.inside) - rows[0];
+    return centred / sqrtf(rows[1] + epsilon);
+  }
+};
+
+// (dy - mean(dy) - y mean(dy y)) / sqrt(variance + epsilon).
+struct NormalisedAdjoint {
+  static constexpr bool kHasStatistic = true;
+
+  Source gradient;        // dy
+  Source normalised;      // y
+  Statistic statistic;    // mean(dy), mean(dy y)
+  const float* variance;  // [channels]
+  float epsilon;
+
+  CSC_HOST_DEVICE float ValueOf(const Element& e, const float* rows) const {
+    const float centred = Read(gradient.At(e.sample) + e.inside) - rows[0] -
+                          Read(normalised.At(e.sample) + e.inside) * rows[1];
+    return centred / sqrtf(Read(variance + e.channel) + epsilon);
+  }
+};
+
+// Blocks [channel][range]: what Map makes of all elements of a range, and an epilogue whose
+// stages may sum what they compute. Each sum is two: that of y and that of y * f(w), f being
+// the identity or the sign. In double: these kernels wait for memory. A statistic that Map
+// takes is finished by every block for itself, as a kernel for that would cost the time of a
+// launch.
+template <typename Map>
+struct ChannelKernel {
   static constexpr int kThreads = BlockSum::kThreads;
-  static constexpr int kPhases = 3;
+  static constexpr int kPhases = 5;
+  static constexpr int kCount = Elementwise::kCount;
   static constexpr uint32_t kSums = Epilogue::kMaxSums;
   struct Shared {
     BlockSum sums[2 * kSums];
+    double helpers[Statistic::kHelpers][2];
+    float statistic[2];
   };
 
-  Flat flat;
+  Map map;
+  Elementwise elements;
   uint32_t positions;  // batch * height * width
   Divisor ranges;
   uint32_t range;  // positions of a range
@@ -67,16 +157,27 @@ struct SummingKernel {
 
   template <int kPhase>
   CSC_HOST_DEVICE void Phase(uint32_t block, uint32_t thread, Shared& shared) const {
+    uint32_t r;
+    const uint32_t channel = ranges.Split(block, &r);
     if constexpr (kPhase == 0) {
       for (BlockSum& sum : shared.sums) sum.values[thread] = 0;
-      uint32_t r;
-      const uint32_t channel = ranges.Split(block, &r);
-      const uint32_t last = r * range + range;
-      const uint32_t end = last < positions ? last : positions;
-      for (uint32_t p = r * range + thread; p < end; p += Flat::kCount * kThreads) {
-        AddPositions(p, end, channel, {shared, thread});
+      if constexpr (Map::kHasStatistic) {
+        if (thread >= Statistic::kHelpers) return;
+        map.statistic.AddRanges(channel, thread, shared.helpers[thread]);
       }
     } else if constexpr (kPhase == 1) {
+      if constexpr (Map::kHasStatistic) {
+        if (thread > 0) return;
+        map.statistic.Find(shared.helpers, shared.statistic);
+        if (r == 0) map.statistic.Store(channel, shared.statistic);
+      }
+    } else if constexpr (kPhase == 2) {
+      const uint32_t last = r * range + range;
+      const uint32_t end = last < positions ? last : positions;
+      for (uint32_t p = r * range + thread; p < end; p += kCount * kThreads) {
+        AddPositions(p, end, channel, {shared, thread});
+      }
+    } else if constexpr (kPhase == 3) {
       const uint32_t sum = thread / BlockSum::kRow;
       if (sum < 2 * num_sums) shared.sums[sum].AddRow(thread % BlockSum::kRow);
     } else {
@@ -88,47 +189,23 @@ struct SummingKernel {
 
   CSC_HOST_DEVICE void AddPositions(uint32_t first, uint32_t end, uint32_t channel,
                                     const ThreadSums& sums) const {
-    Element elements[Flat::kCount];
-    float values[Flat::kCount];
+    Element at[kCount];
+    float values[kCount];
     CSC_UNROLL
-    for (int k = 0; k < Flat::kCount; ++k) {
-      Element& e = elements[k];
+    for (int k = 0; k < kCount; ++k) {
+      Element& e = at[k];
       const uint32_t position = first + k * kThreads;
       uint32_t inside;
-      e.sample = flat.plane.Split(position, &inside);
-      e.inside = channel * flat.plane.value() + inside;
+      e.sample = elements.plane.Split(position, &inside);
+      e.inside = channel * elements.plane.value() + inside;
       e.channel = channel;
       e.present = position < end;
     }
-    flat.Compute(elements, values);
-    flat.epilogue.template Finish<Flat::kCount>(elements, values, sums);
-  }
-};
-
-// Flat over channels: the two rows of a statistic.
-struct FinishStatisticKernel {
-  const double* partials;  // [channel][range][2]
-  uint32_t channels;
-  uint32_t ranges;
-  double count;      // batch * height * width
-  bool moments;      // mean and variance; two means otherwise
-  float* statistic;  // [2][channels]
-
-  CSC_HOST_DEVICE void operator()(uint32_t c) const {
-    double sums[2] = {0, 0};
-    for (uint32_t r = 0; r < ranges; ++r) {
-      sums[0] += partials[(c * ranges + r) * 2];
-      sums[1] += partials[(c * ranges + r) * 2 + 1];
+    CSC_UNROLL
+    for (int k = 0; k < kCount; ++k) {
+      values[k] = at[k].present ? map.ValueOf(at[k], sums.shared.statistic) : 0.0f;
     }
-    const double mean = sums[0] / count;
-    double second = sums[1] / count;
-    if (moments) {
-      // Squares of floats are exact in double, so little is lost here.
-      second -= mean * mean;
-      if (second < 0) second = 0;
-    }
-    statistic[c] = static_cast<float>(mean);
-    statistic[channels + c] = static_cast<float>(second);
+    elements.epilogue.template Finish<kCount>(at, values, sums);
   }
 };
 
@@ -154,7 +231,7 @@ struct GradientSumsKernel {
   template <int kPhase>
   CSC_HOST_DEVICE void Phase(uint32_t block, uint32_t thread, Shared& shared) const {
     if constexpr (kPhase == 0) {
-      const Gradient& g = GradientOf(block);
+      const Gradient& g = GradientOf(gradients, size, block);
       const uint32_t number = block - g.first_block;
       double sum = 0;
       for (uint32_t i = thread; i < g.count; i += kThreads) {
@@ -165,15 +242,9 @@ struct GradientSumsKernel {
       if (thread < BlockSum::kRow) shared.AddRow(thread);
     } else {
       if (thread > 0) return;
-      const Gradient& g = GradientOf(block);
+      const Gradient& g = GradientOf(gradients, size, block);
       g.target[block - g.first_block] += g.constant * shared.Total();
     }
-  }
-
-  CSC_HOST_DEVICE const Gradient& GradientOf(uint32_t block) const {
-    uint32_t i = 0;
-    while (i + 1 < size && gradients[i + 1].first_block <= block) ++i;
-    return gradients[i];
   }
 };
 

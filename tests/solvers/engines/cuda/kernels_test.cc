@@ -98,5 +98,47 @@ TEST(GradientSums, AddEveryPartialSumOnce) {
   }
 }
 
+// Of two gradients in one launch, which end and begin within a block's entries.
+TEST(FilterGradientSums, AddEveryRangeOnce) {
+  for (uint32_t ranges : {1u, 16u, 40u}) {
+    const uint32_t entries[] = {33, 64};
+    std::vector<float> partials(ranges * 97);
+    std::vector<double> target(97, 5), expected(97, 5);
+    for (size_t i = 0; i < partials.size(); ++i) {
+      partials[i] = static_cast<float>(i * i % 101);
+      const bool first = i < 33 * ranges;
+      const size_t entry = first ? i % 33 : 33 + (i - 33 * ranges) % 64;
+      expected[entry] += (first ? 6 : -2) * static_cast<double>(partials[i]);
+    }
+    cuda::FilterGradientSumsKernel kernel = {};
+    kernel.size = 2;
+    kernel.gradients[0] = {partials.data(), target.data(), entries[0], ranges, {{2}, {3}}, 0};
+    kernel.gradients[1] = {
+        partials.data() + 33 * ranges, target.data() + 33, entries[1], ranges, {{-2}, {1}}, 2};
+    const auto backend = MakeHostBackend();
+    backend->Run(*backend->MakeGraph({{kernel, 4}}));
+    EXPECT_EQ(target, expected) << ranges;
+  }
+}
+
+TEST(Several, DoesWhatEachKernelOfItDoes) {
+  const uint32_t sizes[] = {1, 7, 64, 2};
+  std::vector<float> filters(74), packed(74, -1);
+  for (size_t i = 0; i < filters.size(); ++i) filters[i] = static_cast<float>(i);
+  cuda::Several<cuda::PackFiltersKernel> several;
+  uint32_t first = 0;
+  for (uint32_t size : sizes) {
+    // So many filters of one tap and channel, which packing leaves in their order.
+    several.kernels[several.size] = {
+        filters.data() + first, 1, 1, false, size, Divisor(1), Divisor(size),
+        packed.data() + first};
+    several.first[several.size++] = first;
+    first += size;
+  }
+  const auto backend = MakeHostBackend();
+  backend->Run(*backend->MakeGraph({{several, first}}));
+  EXPECT_EQ(packed, filters);
+}
+
 }  // namespace
 }  // namespace csc::test
