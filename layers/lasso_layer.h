@@ -36,6 +36,7 @@ class LassoLayer : public AdapterLayer {
   LayerSpec spec_;
   std::vector<Dims> constant_dims_;
   std::unique_ptr<LassoSolver> solver_;
+  double step_ = 0;  // once it is known, for images of any size: it may take seconds to find
 };
 
 }  // namespace csc

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "solvers/error.h"
@@ -208,7 +209,9 @@ LassoSolver::LassoSolver(const Engine& engine, const Tensor& filters, const Tens
   state_->step = options.step;
   if (options.step == 0) {
     const double bound = DictionaryBound(filters, options.geometry);
-    state_->step = bound > 0 ? 1 / bound : 1;  // F = 0: any step gives g = 0
+    // F = 0: any step gives g = 0. Filters of 1e-20 would want a step that no float32 is.
+    state_->step =
+        bound > 0 ? std::min(1 / bound, double{std::numeric_limits<float>::max()}) : 1;
   }
   state_->BuildPrograms(filters);
 }

@@ -113,9 +113,15 @@ std::string WriteSpec(const std::vector<LayerSpec>& layers) {
 }
 
 std::vector<LayerSpec> ReadSpec(const std::string& spec) {
-  const Json json = Json::parse(spec, nullptr, /*allow_exceptions=*/false);
-  Require(!json.is_discarded() && json.is_object(),
-          "attribute spec is \"{}\": a JSON object expected", spec.substr(0, 60));
+  Json json;
+  try {
+    json = Json::parse(spec);
+  } catch (const Json::parse_error& error) {
+    const size_t place = std::min(std::max<size_t>(error.byte, 1) - 1, spec.size());
+    Fail("attribute spec is no JSON from byte {} on: \"{}\"", place, spec.substr(place, 60));
+  }
+  Require(json.is_object(), "attribute spec is \"{}\": a JSON object expected",
+          spec.substr(0, 60));
   Require(json.contains("format") && json["format"] == kFormat,
           "attribute spec has format {}: \"{}\" expected",
           json.contains("format") ? json["format"].dump() : "missing", kFormat);

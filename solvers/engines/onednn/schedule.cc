@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "solvers/engines/onednn/kernels.h"
@@ -132,17 +133,17 @@ class Scheduler {
   void OrderUnits() {
     const int count = static_cast<int>(schedule_.instructions.size());
     producer_.assign(schedule_.shapes.size(), -1);
-    std::vector<int> first_reader(schedule_.shapes.size(), -1);
-    for (int k = count - 1; k >= 0; --k) {
+    readers_.resize(schedule_.shapes.size());
+    for (int k = 0; k < count; ++k) {
       if (At(k).result >= 0) producer_[At(k).result] = k;
-      for (const Term& term : At(k).terms) first_reader[term.value] = k;
+      for (const Term& term : At(k).terms) readers_[term.value].push_back(k);
     }
     emitted_.assign(count, 0);
     FindBatchGradients();
     for (int k = 0; k < count; ++k) {
       if (emitted_[k]) continue;
       const ValueId result = At(k).result;
-      const int reader = result >= 0 ? first_reader[result] : -1;
+      const int reader = result >= 0 && !readers_[result].empty() ? readers_[result][0] : -1;
       if (IsElementwise(At(k).op) && At(k).terms.size() == 1 && reader >= 0 &&
           IsElementwise(At(reader).op) && SamePositions(k, reader)) {
         continue;  // its reader emits it
@@ -205,18 +206,22 @@ class Scheduler {
   // Emits the elementwise instructions that need nothing but what is there and,
   // directly or not, the result of linear map `index`.
   void EmitFinishers(int index) {
-    std::vector<ValueId> finished = {At(index).result};
-    const int count = static_cast<int>(schedule_.instructions.size());
-    for (int k = index + 1; k < count; ++k) {
+    std::set<int> candidates;  // in program order; all read what is finished
+    const auto finish = [&](ValueId value) {
+      if (value >= 0) candidates.insert(readers_[value].begin(), readers_[value].end());
+    };
+    finish(At(index).result);
+    while (!candidates.empty()) {
+      const int k = *candidates.begin();
+      candidates.erase(candidates.begin());
       if (emitted_[k] || !IsElementwise(At(k).op) || !SamePositions(index, k)) continue;
-      bool ready = true, finishes = false;
-      for (const Term& term : At(k).terms) {
-        ready = ready && IsReady(term.value, index);
-        finishes = finishes || std::count(finished.begin(), finished.end(), term.value) > 0;
+      const std::vector<Term>& terms = At(k).terms;
+      if (!std::all_of(terms.begin(), terms.end(),
+                       [&](const Term& term) { return IsReady(term.value, index); })) {
+        continue;
       }
-      if (!ready || !finishes) continue;
       Emit(k);
-      if (At(k).result >= 0) finished.push_back(At(k).result);
+      finish(At(k).result);
     }
   }
 
@@ -260,8 +265,9 @@ class Scheduler {
   const Program& program_;
   int64_t group_pixels_ = kGroupPixels;
   Schedule schedule_;
-  std::vector<int> producer_;  // by value
-  std::vector<char> emitted_;  // by instruction
+  std::vector<int> producer_;              // by value
+  std::vector<std::vector<int>> readers_;  // by value, in program order
+  std::vector<char> emitted_;              // by instruction
 };
 
 }  // namespace

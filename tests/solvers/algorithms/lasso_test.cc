@@ -342,6 +342,20 @@ TEST(Lasso, OfFiltersOfZerosGivesZeroWhateverBeta) {
   }
 }
 
+// One over their bound is more than float32 holds.
+TEST_P(LassoOn, OfTinyFiltersIsZero) {
+  ForEachSeed(3, [](Random* random) {
+    Problem p = RandomProblem(random);
+    for (double scale : {1e-19, 1e-20, 1e-30, 1e-37}) {
+      Problem tiny = p;
+      for (float& f : tiny.filters.data) f *= static_cast<float>(scale);
+      const Solution s = Solve(tiny, GetParam());
+      EXPECT_EQ(s.codes, std::vector<float>(s.codes.size(), 0)) << scale;
+      for (float objective : s.objectives) EXPECT_TRUE(std::isfinite(objective)) << scale;
+    }
+  });
+}
+
 TEST(Lasso, OfABetaAboveEveryCorrelationIsZero) {
   ForEachSeed(20, [](Random* random) {
     Problem p = RandomProblem(random);
