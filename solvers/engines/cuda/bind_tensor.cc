@@ -74,11 +74,13 @@ TensorConvolutionArguments Arguments(const Operands& operands, const Instruction
     a.halo[axis] = Divisor(tile.halo[axis]);
     a.strides[axis] = static_cast<int32_t>(g.strides[axis]);
   }
+  a.pitch = static_cast<uint32_t>(tile.pitch);
+  a.aligned = tile.aligned();
   a.taps = static_cast<uint32_t>(filters.taps);
   a.row_taps = static_cast<uint32_t>(g.kernel[1]);
   a.tap_step = static_cast<uint32_t>(g.dilations[1]);
   a.row_step =
-      static_cast<uint32_t>(g.dilations[0] * tile.halo[1] - g.dilations[1] * (g.kernel[1] - 1));
+      static_cast<uint32_t>(g.dilations[0] * tile.pitch - g.dilations[1] * (g.kernel[1] - 1));
   return a;
 }
 

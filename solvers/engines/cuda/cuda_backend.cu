@@ -57,7 +57,9 @@ __global__ void __launch_bounds__(K::kThreads, K::kBlocksAtOnce) RunTiles(const 
     kernel.Compute(blockIdx.x, warp, round, shared, &registers);
     __syncthreads();
   }
-  kernel.End(blockIdx.x, warp, registers);
+  kernel.Keep(warp, registers, shared);
+  __syncthreads();
+  kernel.End(blockIdx.x, warp, shared);
 }
 
 void Check(cudaError_t error, const char* doing) {

@@ -38,6 +38,13 @@ void SetHalo(const Geometry& g, TensorTile* tile) {
   for (int axis = 0; axis < 2; ++axis) {
     tile->halo[axis] = (tile->size[axis] - 1) * g.strides[axis] + Reach(g, axis);
   }
+  tile->pitch = tile->halo[1];
+}
+
+// Rows of whole eights of positions, where there is room for them.
+void Align(int64_t shared_bytes, TensorTile* tile) {
+  tile->pitch = CeilDiv(tile->halo[1], kMmaColumns) * kMmaColumns;
+  if (!tile->aligned() || tile->halo_bytes() > shared_bytes) tile->pitch = tile->halo[1];
 }
 
 TensorTile MakeTile(const TensorRule& rule, const Geometry& geometry, const Shape& result,
@@ -58,6 +65,7 @@ TensorTile MakeTile(const TensorRule& rule, const Geometry& geometry, const Shap
     *part = CeilDiv(*part, 2);
     SetHalo(geometry, &tile);
   }
+  Align(rule.shared_bytes, &tile);
   tile.tiles = {CeilDiv(result.height, tile.size[0]), CeilDiv(result.width, tile.size[1])};
   tile.blocks = groups * CeilDiv(batch, tile.images) * tile.tiles[0] * tile.tiles[1];
   return tile;
@@ -117,8 +125,10 @@ const char* WhyNotOnTensorCores(const Instruction& convolution) {
 int TensorRowTiles(int64_t result_channels) { return result_channels <= kMmaRows ? 1 : 2; }
 
 int64_t TensorTile::halo_bytes() const {
-  return images * halo[0] * halo[1] * kTensorWords * static_cast<int64_t>(sizeof(uint32_t));
+  return images * halo[0] * pitch * kTensorWords * static_cast<int64_t>(sizeof(uint32_t));
 }
+
+bool TensorTile::aligned() const { return size[1] % kMmaColumns == 0 && pitch % kMmaColumns == 0; }
 
 TensorTile ChooseTensorTile(int capability, double blocks_factor, const Geometry& geometry,
                             const Shape& result, int64_t groups, int64_t batch) {

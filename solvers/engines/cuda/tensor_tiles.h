@@ -46,10 +46,13 @@ struct TensorTile {
   int64_t images = 1;
   std::array<int64_t, 2> size{};   // rows, columns
   std::array<int64_t, 2> halo{};   // rows, columns that its taps meet
+  int64_t pitch = 0;               // columns from one row of the halo to the next
   std::array<int64_t, 2> tiles{};  // along the height and width of the result
   int64_t blocks = 0;
 
   int64_t halo_bytes() const;
+  // That whole eights of pixels and positions make up its rows, as kernels like it.
+  bool aligned() const;
 };
 
 // For `groups` groups of result channels. The number of blocks that a rule wants

@@ -66,8 +66,12 @@ struct GradientTile {
   CSC_HOST_DEVICE uint32_t ImageRow() const {
     return GradientRow(halo[0].value() * halo[1].value());
   }
+  // Of a code channel's entries as they are kept at the end, [image channel][tap].
+  CSC_HOST_DEVICE uint32_t KeptRow() const { return kImage * taps + 1; }
   CSC_HOST_DEVICE uint32_t SharedBytes() const {
-    return (kCode * CodeRow() + kImage * ImageRow()) * static_cast<uint32_t>(sizeof(uint32_t));
+    const uint32_t words = kCode * CodeRow() + kImage * ImageRow();
+    const uint32_t kept = kCode * KeptRow();
+    return (words > kept ? words : kept) * static_cast<uint32_t>(sizeof(uint32_t));
   }
 
   struct Place {
@@ -170,12 +174,28 @@ struct GradientTile {
       }
     }
   }
-  // Where the entries of two channels begin in the partial sums, null past the last.
-  CSC_HOST_DEVICE float* EntriesOf(const Place& p, uint32_t code_channel,
-                                   uint32_t image_channel) const {
-    const uint32_t k = p.first_code + code_channel, c = p.first_image + image_channel;
-    if (k >= code_channels || c >= image_channels) return nullptr;
-    return partials + ((p.range * code_channels + k) * image_channels + c) * taps;
+  // Where the entries of two channels are kept.
+  CSC_HOST_DEVICE uint32_t* KeptOf(uint32_t code_channel, uint32_t image_channel,
+                                   uint32_t* shared) const {
+    return shared + code_channel * KeptRow() + image_channel * taps;
+  }
+  // A warp has every fourth code channel, whose entries lie together in the partial sums.
+  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const uint32_t* shared) const {
+    const Place p = PlaceOf(block);
+    const uint32_t channels = image_channels - p.first_image;
+    const uint32_t entries = (channels < kImage ? channels : kImage) * taps;
+    ForEachLane([&](uint32_t lane) {
+      CSC_NO_UNROLL
+      for (uint32_t k = warp; k < kCode && p.first_code + k < code_channels; k += kWarps) {
+        float* const to =
+            partials +
+            ((p.range * code_channels + p.first_code + k) * image_channels + p.first_image) * taps;
+        CSC_NO_UNROLL
+        for (uint32_t i = lane; i < entries; i += kWarpLanes) {
+          to[i] = AsFloat(shared[k * KeptRow() + i]);
+        }
+      }
+    });
   }
 };
 

@@ -38,13 +38,13 @@ struct SummingKernel {
     Shared& shared;
     uint32_t thread;
 
-    template <int kCount>
+    template <int kCount, int kRun>
     CSC_HOST_DEVICE void Add(const Stage& stage, const Element* elements,
                              const float* values) const {
       if (stage.sum == Stage::kNoSum) return;
       float weights[kCount];
       if (stage.weight.value.data != nullptr) {
-        stage.weight.Load<kCount>(elements, weights);
+        stage.weight.template Load<kCount, kRun>(elements, weights);
       } else {
         CSC_UNROLL
         for (int k = 0; k < kCount; ++k) weights[k] = values[k];
@@ -101,7 +101,7 @@ struct SummingKernel {
       e.present = position < end;
     }
     flat.Compute(elements, values);
-    flat.epilogue.template Finish<Flat::kCount>(elements, values, sums);
+    flat.epilogue.template Finish<Flat::kCount, Flat::kCount>(elements, values, sums);
   }
 };
 

@@ -6,7 +6,8 @@
 // memory, 16 words a position; positions outside the image hold zeros. A warp
 // then multiplies, tap by tap, filters (A: result channels x source channels)
 // by positions (B: source channels x pixels), where a tap is but an offset. No
-// pipeline hides the loads: the other block of the multiprocessor does.
+// pipeline hides the loads: the other blocks of the multiprocessor do. At last the sums
+// go through shared memory too, so that neighbouring lanes end neighbouring pixels.
 //
 // Every result is summed in one order, whatever the tile: chunks, taps, channels; where
 // there are too few tiles for the device, in this order in each of several parts, which
@@ -97,7 +98,11 @@ struct TensorConvolutionArguments {
   Divisor tiles[2];  // along height and width
   uint32_t tile_images;
   Divisor tile_size[2];
-  Divisor halo[2];    // positions along height and width that a tile's taps meet
+  Divisor halo[2];  // positions along height and width that a tile's taps meet
+  uint32_t pitch;   // positions from one row of the halo to the next
+  // Rows of the tile are whole eights of pixels, and of the halo whole eights of positions:
+  // from one eight of pixels to another all lanes go equally far, by whole eights.
+  bool aligned;
   int32_t origin[2];  // what the first tap of result position 0 reads
   int32_t strides[2];
   uint32_t taps;
@@ -117,6 +122,8 @@ struct TensorConvolutionArguments {
   CSC_HOST_DEVICE uint32_t HaloPositions() const {
     return tile_images * halo[0].value() * halo[1].value();
   }
+  // With the gaps between rows.
+  CSC_HOST_DEVICE uint32_t SharedPositions() const { return tile_images * halo[0].value() * pitch; }
 };
 
 // What tiles of convolutions on and off tensor cores share.
@@ -128,8 +135,10 @@ struct ConvolutionTile {
 
   TensorConvolutionArguments a;
 
-  CSC_HOST_DEVICE uint32_t SharedBytes() const {
-    return a.HaloPositions() * kTensorWords * static_cast<uint32_t>(sizeof(uint32_t));
+  // Of the positions, or of the words that the warps keep at the end.
+  CSC_HOST_DEVICE uint32_t SharedBytes(uint32_t kept_words) const {
+    const uint32_t words = a.SharedPositions() * kTensorWords;
+    return (words > kept_words ? words : kept_words) * static_cast<uint32_t>(sizeof(uint32_t));
   }
   CSC_HOST_DEVICE uint32_t Rounds(uint32_t block) const {
     const uint32_t first = FirstChunk(block);
@@ -162,8 +171,35 @@ struct ConvolutionTile {
     if (pixel >= a.TilePixels()) return 0;
     uint32_t row, column;
     const uint32_t image = a.tile_size[0].Split(a.tile_size[1].Split(pixel, &column), &row);
-    return (image * a.halo[0].value() + row * a.strides[0]) * a.halo[1].value() +
-           column * a.strides[1];
+    return (image * a.halo[0].value() + row * a.strides[0]) * a.pitch + column * a.strides[1];
+  }
+
+  // How a lane finds its pixels of kEights eights in shared memory: the position of each at
+  // the first tap; or, where tiles are aligned, of the first one, and how many words the
+  // others are further on, which no tap changes.
+  template <int kEights>
+  struct Positions {
+    PerLane<uint32_t> values[kEights];
+  };
+  // `first` and so on are pixels of the tile: of eight `j`, the lane's is first + j * 8.
+  template <int kEights>
+  CSC_HOST_DEVICE void Find(uint32_t lane, uint32_t first, Positions<kEights>* positions) const {
+    CSC_UNROLL
+    for (int j = 0; j < kEights; ++j) {
+      uint32_t position = FirstPosition(first + j * 8);
+      if (a.aligned && j > 0) position = (position - positions->values[0][lane]) * kTensorWords;
+      positions->values[j][lane] = position;
+    }
+  }
+  // The word where quad `t` of each begins, at the tap of this offset.
+  template <bool kAligned, int kEights>
+  CSC_HOST_DEVICE static void Words(const Positions<kEights>& positions, uint32_t lane,
+                                    uint32_t offset, uint32_t t, uint32_t* words) {
+    CSC_UNROLL
+    for (int j = 0; j < kEights; ++j) {
+      const uint32_t value = positions.values[j][lane];
+      words[j] = kAligned && j > 0 ? words[0] + value : TensorQuad(value + offset, t) * 4;
+    }
   }
 
   // The image and place in a plane of a pixel of the tile; false for none.
@@ -178,18 +214,64 @@ struct ConvolutionTile {
            column < a.result_size[1];
   }
 
+  // Ends a block: what becomes of the sums that a warp has kept, [channel of the group]
+  // [its pixels], kRow words a channel. Lanes have neighbouring pixels, and each some
+  // neighbouring channels at a time.
+  template <uint32_t kGroup, uint32_t kWarpPixels, uint32_t kRow>
+  CSC_HOST_DEVICE void Finish(uint32_t block, uint32_t warp, const uint32_t* kept) const {
+    constexpr uint32_t kColumns = kWarpPixels < kWarpLanes ? kWarpPixels : kWarpLanes;
+    constexpr uint32_t kPixels = kWarpPixels / kColumns;  // of a lane
+    constexpr uint32_t kCount = 8;
+    constexpr uint32_t kChannels = kCount / kPixels;  // of a lane at a time
+    constexpr uint32_t kStep = kWarpLanes / kColumns * kChannels;
+    static_assert(kGroup % kStep == 0 && kCount % kPixels == 0, "whole steps");
+    const Place p = PlaceOf(block);
+    const float scale = a.scale.value();
+    const uint32_t plane = a.result_size[0] * a.result_size[1];
+    ForEachLane([&](uint32_t lane) {
+      uint32_t image[kPixels], inside[kPixels];
+      bool found[kPixels];
+      CSC_UNROLL
+      for (uint32_t j = 0; j < kPixels; ++j) {
+        found[j] = FindPixel(p, warp * kWarpPixels + lane % kColumns + j * kColumns, &image[j],
+                             &inside[j]);
+      }
+      CSC_NO_UNROLL
+      for (uint32_t c = lane / kColumns * kChannels; c < kGroup; c += kStep) {
+        const uint32_t first = p.group * kGroup + c;
+        if (first >= a.result_channels) break;
+        Element elements[kCount];
+        float values[kCount];
+        CSC_UNROLL
+        for (uint32_t k = 0; k < kChannels; ++k) {
+          const bool present = first + k < a.result_channels;
+          const uint32_t channel = present ? first + k : first;
+          CSC_UNROLL
+          for (uint32_t j = 0; j < kPixels; ++j) {
+            elements[k * kPixels + j] = {p.part * a.batch + image[j], channel * plane + inside[j],
+                                         channel, present && found[j]};
+            values[k * kPixels + j] =
+                scale * AsFloat(kept[(c + k) * kRow + lane % kColumns + j * kColumns]);
+          }
+        }
+        a.epilogue.template Finish<kCount, kPixels>(elements, values);
+      }
+    });
+  }
+
   CSC_HOST_DEVICE void Load(uint32_t block, uint32_t warp, uint32_t round, uint32_t* shared) const {
     const Place p = PlaceOf(block);
     const uint32_t first_channel = (FirstChunk(block) + round) * kChunk;
     ForEachLane([&](uint32_t lane) {
       for (uint32_t i = warp * kWarpLanes + lane; i < a.HaloPositions(); i += kThreads) {
         uint32_t row, column;
-        const uint32_t image = p.image + a.halo[0].Split(a.halo[1].Split(i, &column), &row);
+        const uint32_t rows = a.halo[1].Split(i, &column);
+        const uint32_t image = p.image + a.halo[0].Split(rows, &row);
         const int32_t h = static_cast<int32_t>(p.row * a.strides[0] + row) + a.origin[0];
         const int32_t w = static_cast<int32_t>(p.column * a.strides[1] + column) + a.origin[1];
         const bool inside =
             image < a.batch && 0 <= h && h < a.source_size[0] && 0 <= w && w < a.source_size[1];
-        LoadPosition(i, inside, image, h, w, first_channel, shared);
+        LoadPosition(rows * a.pitch + column, inside, image, h, w, first_channel, shared);
       }
     });
   }
@@ -234,29 +316,29 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
   static constexpr uint32_t kWarpPixels = kColumnTiles * kMmaColumns;
   static constexpr uint32_t kPixels = kWarps * kWarpPixels;
   static constexpr uint32_t kFilterWords = 2 * kRowTiles * kWarpLanes * 4;  // of a tap
+  // Of a channel that a warp keeps: so that pairs of four rows meet 32 different banks.
+  static constexpr uint32_t kKeptRow = kWarpPixels + 8;
+  static constexpr uint32_t kKept = kGroup * kKeptRow;
+
+  CSC_HOST_DEVICE uint32_t SharedBytes() const { return Tile::SharedBytes(kWarps * kKept); }
 
   struct Registers {
     PerLane<FragmentD> sums[kRowTiles][kColumnTiles];
-    // Of each column tile, the position that its pixel g reads at the first tap:
-    // two to a register, of which there are just enough.
-    PerLane<uint32_t> positions[kColumnTiles / 2];
+    typename Tile::template Positions<kColumnTiles> positions;
   };
   struct Filters {
     PerLane<FragmentA> products[2][kRowTiles];
   };
 
   CSC_HOST_DEVICE void Begin(uint32_t, uint32_t warp, Registers* registers) const {
-    CSC_UNROLL
-    for (int j = 0; j < kColumnTiles; ++j) {
-      ForEachLane([&](uint32_t lane) {
-        const uint32_t position =
-            this->FirstPosition(warp * kWarpPixels + j * kMmaColumns + lane / 4);
-        uint32_t& pair = registers->positions[j / 2][lane];
-        pair = j % 2 == 0 ? position : pair | position << 16;
+    ForEachLane([&](uint32_t lane) {
+      this->Find(lane, warp * kWarpPixels + lane / 4, &registers->positions);
+      CSC_UNROLL
+      for (int j = 0; j < kColumnTiles; ++j) {
         CSC_UNROLL
         for (int m = 0; m < kRowTiles; ++m) registers->sums[m][j][lane] = {{0, 0, 0, 0}};
-      });
-    }
+      }
+    });
   }
 
   CSC_HOST_DEVICE void ReadFilters(const uint32_t* from, Filters* filters) const {
@@ -275,20 +357,25 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
   CSC_HOST_DEVICE void Compute(uint32_t block, uint32_t warp, uint32_t round,
                                const uint32_t* shared, Registers* registers) const {
     if (warp * kWarpPixels >= a.TilePixels()) return;
+    if (a.aligned) return AddTaps<true>(block, round, shared, registers);
+    AddTaps<false>(block, round, shared, registers);
+  }
+
+  template <bool kAligned>
+  CSC_HOST_DEVICE void AddTaps(uint32_t block, uint32_t round, const uint32_t* shared,
+                               Registers* registers) const {
     const uint32_t chunk = this->FirstChunk(block) + round;
     const bool both = chunk * kChunk + kChunk / 2 < a.source_channels;
     const uint32_t* from =
         a.filters + (this->PlaceOf(block).group * this->Chunks() + chunk) * a.taps * kFilterWords;
-    Filters next;
-    ReadFilters(from, &next);
     uint32_t offset = 0, column = 0;
     CSC_NO_UNROLL
-    for (uint32_t tap = 1; tap <= a.taps; ++tap) {
-      const Filters filters = next;
-      // Read a tap ahead; after the last, that one again.
-      if (tap < a.taps) from += kFilterWords;
-      ReadFilters(from, &next);
-      AddTap(filters, offset, both, shared, registers);
+    for (uint32_t tap = 0; tap < a.taps; ++tap) {
+      // Not a tap ahead: the other warps fill the wait, and copying costs more.
+      Filters filters;
+      ReadFilters(from, &filters);
+      from += kFilterWords;
+      AddTap<kAligned>(filters, offset, both, shared, registers);
       offset += a.tap_step;
       if (++column == a.row_taps) {
         column = 0;
@@ -297,59 +384,51 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
     }
   }
 
+  template <bool kAligned>
   CSC_HOST_DEVICE void AddTap(const Filters& filters, uint32_t offset, bool both,
                               const uint32_t* shared, Registers* registers) const {
-    CSC_UNROLL
-    for (int j = 0; j < kColumnTiles; ++j) {
-      PerLane<FragmentB> products[2];
-      ForEachLane([&](uint32_t lane) {
-        const uint32_t pair = registers->positions[j / 2][lane];
-        const uint32_t position = (j % 2 == 0 ? pair & 0xFFFF : pair >> 16) + offset;
+    PerLane<FragmentB> products[kColumnTiles][2];
+    ForEachLane([&](uint32_t lane) {
+      uint32_t at[kColumnTiles];
+      Tile::template Words<kAligned>(registers->positions, lane, offset, lane % 4, at);
+      CSC_UNROLL
+      for (int j = 0; j < kColumnTiles; ++j) {
         uint32_t words[4];
-        ReadSharedWords(shared + TensorQuad(position, lane % 4) * 4, words);
-        products[0][lane] = {{words[0], words[1]}};
-        products[1][lane] = {{words[2], words[3]}};
-      });
-      CSC_UNROLL
-      for (int m = 0; m < kRowTiles; ++m) {
-        Multiply<Format>(filters.products[0][m], products[0], &registers->sums[m][j]);
+        ReadSharedWords(shared + at[j], words);
+        products[j][0][lane] = {{words[0], words[1]}};
+        products[j][1][lane] = {{words[2], words[3]}};
       }
-      if (!both) continue;
+    });
+    CSC_UNROLL
+    for (int s = 0; s < 2; ++s) {
+      if (s == 1 && !both) return;
       CSC_UNROLL
-      for (int m = 0; m < kRowTiles; ++m) {
-        Multiply<Format>(filters.products[1][m], products[1], &registers->sums[m][j]);
+      for (int j = 0; j < kColumnTiles; ++j) {
+        CSC_UNROLL
+        for (int m = 0; m < kRowTiles; ++m) {
+          Multiply<Format>(filters.products[s][m], products[j][s], &registers->sums[m][j]);
+        }
       }
     }
   }
 
-  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
-    const Place p = this->PlaceOf(block);
-    const float scale = a.scale.value();
-    const uint32_t plane = a.result_size[0] * a.result_size[1];
+  CSC_HOST_DEVICE void Keep(uint32_t warp, const Registers& registers, uint32_t* shared) const {
     CSC_UNROLL
     for (int j = 0; j < kColumnTiles; ++j) {
       ForEachLane([&](uint32_t lane) {
-        Element elements[kRowTiles * 4];
-        float values[kRowTiles * 4];
         CSC_UNROLL
-        for (int column_of_pair = 0; column_of_pair < 2; ++column_of_pair) {
-          const uint32_t pixel =
-              warp * kWarpPixels + j * kMmaColumns + lane % 4 * 2 + column_of_pair;
-          uint32_t image, inside;
-          const bool found = this->FindPixel(p, pixel, &image, &inside);
-          CSC_UNROLL
-          for (int row = 0; row < kRowTiles * 2; ++row) {  // m, half
-            const uint32_t channel = p.group * kGroup + lane / 4 + row * 8;
-            const int at = row * 2 + column_of_pair;
-            elements[at] = {p.part * a.batch + image, channel * plane + inside, channel,
-                            found && channel < a.result_channels};
-            values[at] =
-                scale * registers.sums[row / 2][j][lane].values[row % 2 * 2 + column_of_pair];
-          }
+        for (int row = 0; row < kRowTiles * 2; ++row) {  // m, half
+          const float* const pair = registers.sums[row / 2][j][lane].values + row % 2 * 2;
+          WritePair(AsWord(pair[0]), AsWord(pair[1]),
+                    shared + warp * kKept + (row * 8 + lane / 4) * kKeptRow + j * kMmaColumns +
+                        lane % 4 * 2);
         }
-        a.epilogue.template Finish<kRowTiles * 4>(elements, values);
       });
     }
+  }
+
+  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const uint32_t* shared) const {
+    Tile::template Finish<kGroup, kWarpPixels, kKeptRow>(block, warp, shared + warp * kKept);
   }
 };
 

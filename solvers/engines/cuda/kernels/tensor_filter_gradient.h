@@ -59,17 +59,16 @@ struct TensorFilterGradientKernel : GradientTile {
         });
   }
 
-  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
-    const Place p = PlaceOf(block);
+  CSC_HOST_DEVICE void Keep(uint32_t warp, const Registers& registers, uint32_t* shared) const {
     ForEachLane([&](uint32_t lane) {
       CSC_UNROLL
       for (int m = 0; m < kRowTiles; ++m) {
         CSC_UNROLL
         for (int i = 0; i < 4; ++i) {
-          float* const to = EntriesOf(p, m * kMmaRows + lane / 4 + i / 2 * 8,
-                                      warp * kWarpImage + lane % 4 * 2 + i % 2);
-          if (to == nullptr) continue;
-          ForEachTap([&](int tap, uint32_t) { to[tap] = registers.sums[tap][m][lane].values[i]; });
+          uint32_t* const to = KeptOf(m * kMmaRows + lane / 4 + i / 2 * 8,
+                                      warp * kWarpImage + lane % 4 * 2 + i % 2, shared);
+          ForEachTap(
+              [&](int tap, uint32_t) { to[tap] = AsWord(registers.sums[tap][m][lane].values[i]); });
         }
       }
     });

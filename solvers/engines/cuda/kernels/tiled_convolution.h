@@ -31,6 +31,10 @@ struct TiledConvolutionKernel : ConvolutionTile<Float32, 4> {
   static constexpr int kPixelsOfLane = 8;
   static constexpr uint32_t kGroup = 4 * kOut;
   static constexpr uint32_t kWarpPixels = 8 * kPixelsOfLane;
+  // Of a channel that a warp keeps: so that eight pixels of four of them, eight rows apart,
+  // meet 32 different banks.
+  static constexpr uint32_t kKeptRow = kWarpPixels + 1;
+  static constexpr uint32_t kKept = kGroup * kKeptRow;
   // The order of sums is chunks, taps, channels.
   static_assert(kChunk == ConvolutionKernel<8, 1, false>::kChunk, "another order");
 
@@ -45,30 +49,34 @@ struct TiledConvolutionKernel : ConvolutionTile<Float32, 4> {
   };
   struct Registers {
     PerLane<Sums> sums;
-    PerLane<uint32_t> positions[kPixelsOfLane / 2];  // two to a register
+    Positions<kPixelsOfLane> positions;
   };
 
-  CSC_HOST_DEVICE uint32_t PixelOf(uint32_t warp, uint32_t lane, int j) const {
-    return warp * kWarpPixels + j * 8 + lane % 8;
+  CSC_HOST_DEVICE uint32_t SharedBytes() const {
+    return ConvolutionTile::SharedBytes(kWarps * kKept);
   }
-
   CSC_HOST_DEVICE void Begin(uint32_t, uint32_t warp, Registers* registers) const {
-    CSC_UNROLL
-    for (int j = 0; j < kPixelsOfLane; ++j) {
-      ForEachLane([&](uint32_t lane) {
-        const uint32_t position = FirstPosition(PixelOf(warp, lane, j));
-        uint32_t& pair = registers->positions[j / 2][lane];
-        pair = j % 2 == 0 ? position : pair | position << 16;
+    ForEachLane([&](uint32_t lane) {
+      Find(lane, warp * kWarpPixels + lane % 8, &registers->positions);
+      CSC_UNROLL
+      for (int j = 0; j < kPixelsOfLane; ++j) {
         CSC_UNROLL
         for (int k = 0; k < kOut; ++k) registers->sums[lane].values[j][k] = 0;
-      });
-    }
+      }
+    });
   }
 
   CSC_HOST_DEVICE void Compute(uint32_t block, uint32_t warp, uint32_t round,
                                const uint32_t* shared, Registers* registers) const {
     if (warp * kWarpPixels >= a.TilePixels()) return;
-    const uint32_t first = round * kChunk;
+    if (a.aligned) return AddTaps<true>(block, round, shared, registers);
+    AddTaps<false>(block, round, shared, registers);
+  }
+
+  template <bool kAligned>
+  CSC_HOST_DEVICE void AddTaps(uint32_t block, uint32_t round, const uint32_t* shared,
+                               Registers* registers) const {
+    const uint32_t first = (FirstChunk(block) + round) * kChunk;
     const uint32_t channels =
         first + kChunk < a.source_channels ? kChunk : a.source_channels - first;
     const uint32_t group = PlaceOf(block).group;
@@ -78,9 +86,10 @@ struct TiledConvolutionKernel : ConvolutionTile<Float32, 4> {
       ForEachLane([&](uint32_t lane) {
         // Channels past the padded ones are computed from others, and dropped.
         const uint32_t out = group * kGroup + lane / 8 * kOut;
-        AddTap(filters + static_cast<uint64_t>(tap * a.source_channels + first) * padded_channels +
-                   (out < padded_channels ? out : 0),
-               channels, offset, shared, lane, registers);
+        AddTap<kAligned>(
+            filters + static_cast<uint64_t>(tap * a.source_channels + first) * padded_channels +
+                (out < padded_channels ? out : 0),
+            channels, offset, shared, lane, registers);
       });
       offset += a.tap_step;
       if (++column == a.row_taps) {
@@ -90,17 +99,16 @@ struct TiledConvolutionKernel : ConvolutionTile<Float32, 4> {
     }
   }
 
+  template <bool kAligned>
   CSC_HOST_DEVICE void AddTap(const float* filter, uint32_t channels, uint32_t offset,
                               const uint32_t* shared, uint32_t lane, Registers* registers) const {
     CSC_NO_UNROLL
     for (uint32_t t = 0; t * 4 < channels; ++t) {
+      uint32_t at[kPixelsOfLane];
+      Words<kAligned>(registers->positions, lane, offset, t, at);
       uint32_t words[kPixelsOfLane][4];
       CSC_UNROLL
-      for (int j = 0; j < kPixelsOfLane; ++j) {
-        const uint32_t pair = registers->positions[j / 2][lane];
-        const uint32_t position = (j % 2 == 0 ? pair & 0xFFFF : pair >> 16) + offset;
-        ReadSharedWords(shared + TensorQuad(position, t) * 4, words[j]);
-      }
+      for (int j = 0; j < kPixelsOfLane; ++j) ReadSharedWords(shared + at[j], words[j]);
       CSC_UNROLL
       for (uint32_t i = 0; i < 4; ++i) {
         if (t * 4 + i >= channels) break;
@@ -117,27 +125,21 @@ struct TiledConvolutionKernel : ConvolutionTile<Float32, 4> {
     }
   }
 
-  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
-    const Place p = PlaceOf(block);
-    const float scale = a.scale.value();
-    const uint32_t plane = a.result_size[0] * a.result_size[1];
+  CSC_HOST_DEVICE void Keep(uint32_t warp, const Registers& registers, uint32_t* shared) const {
     ForEachLane([&](uint32_t lane) {
       CSC_UNROLL
       for (int j = 0; j < kPixelsOfLane; ++j) {
-        uint32_t image, inside;
-        const bool found = FindPixel(p, PixelOf(warp, lane, j), &image, &inside);
-        Element elements[kOut];
-        float values[kOut];
         CSC_UNROLL
         for (int k = 0; k < kOut; ++k) {
-          const uint32_t channel = p.group * kGroup + lane / 8 * kOut + k;
-          elements[k] = {image, channel * plane + inside, channel,
-                         found && channel < a.result_channels};
-          values[k] = scale * registers.sums[lane].values[j][k];
+          shared[warp * kKept + (lane / 8 * kOut + k) * kKeptRow + j * 8 + lane % 8] =
+              AsWord(registers.sums[lane].values[j][k]);
         }
-        a.epilogue.Finish<kOut>(elements, values);
       }
     });
+  }
+
+  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const uint32_t* shared) const {
+    Finish<kGroup, kWarpPixels, kKeptRow>(block, warp, shared + warp * kKept);
   }
 };
 

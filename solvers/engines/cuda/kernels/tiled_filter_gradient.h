@@ -60,14 +60,14 @@ struct TiledFilterGradientKernel : GradientTile {
     });
   }
 
-  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
-    const Place p = PlaceOf(block);
+  CSC_HOST_DEVICE void Keep(uint32_t warp, const Registers& registers, uint32_t* shared) const {
     ForEachLane([&](uint32_t lane) {
       CSC_UNROLL
       for (uint32_t k = 0; k < kCodeOfLane; ++k) {
-        float* const to = EntriesOf(p, lane / 8 * kCodeOfLane + k, warp * kWarpImage + lane % 8);
-        if (to == nullptr) continue;
-        ForEachTap([&](int tap, uint32_t) { to[tap] = registers.sums[lane].values[tap][k]; });
+        uint32_t* const to =
+            KeptOf(lane / 8 * kCodeOfLane + k, warp * kWarpImage + lane % 8, shared);
+        ForEachTap(
+            [&](int tap, uint32_t) { to[tap] = AsWord(registers.sums[lane].values[tap][k]); });
       }
     });
   }
