@@ -161,10 +161,15 @@ TiledGradient BindTiledGradient(Rounding rounding, const Operands& operands, con
     k.halo[axis] = Divisor(tile.halo[axis]);
     k.strides[axis] = static_cast<int32_t>(i.geometry.strides[axis]);
     k.pads[axis] = static_cast<int32_t>(i.geometry.pads[axis]);
-    k.dilations[axis] = static_cast<uint32_t>(i.geometry.dilations[axis]);
   }
   k.taps = static_cast<uint32_t>(i.geometry.kernel[0] * i.geometry.kernel[1]);
-  k.row_taps = static_cast<uint32_t>(i.geometry.kernel[1]);
+  for (int64_t tap = 0; tap < kMaxGradientTaps; ++tap) {
+    const int64_t row = tap / i.geometry.kernel[1], column = tap % i.geometry.kernel[1];
+    k.tap_offsets[tap] = tap < k.taps
+                             ? static_cast<uint32_t>(row * i.geometry.dilations[0] * tile.halo[1] +
+                                                     column * i.geometry.dilations[1])
+                             : 0;
+  }
   k.code_groups = Divisor(code_groups);
   k.image_groups = Divisor(image_groups);
   return gradient;

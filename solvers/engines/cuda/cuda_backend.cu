@@ -57,7 +57,7 @@ __global__ void __launch_bounds__(K::kThreads, K::kBlocksAtOnce) RunTiles(const 
     kernel.Compute(blockIdx.x, warp, round, shared, &registers);
     __syncthreads();
   }
-  kernel.Keep(warp, registers, shared);
+  kernel.Keep(blockIdx.x, warp, registers, shared);
   __syncthreads();
   kernel.End(blockIdx.x, warp, shared);
 }

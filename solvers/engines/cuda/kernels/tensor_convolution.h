@@ -191,12 +191,12 @@ struct ConvolutionTile {
       positions->values[j][lane] = position;
     }
   }
-  // The word where quad `t` of each begins, at the tap of this offset.
-  template <bool kAligned, int kEights>
+  // The word where quad `t` of each of the first kCount begins, at the tap of this offset.
+  template <bool kAligned, int kCount, int kEights>
   CSC_HOST_DEVICE static void Words(const Positions<kEights>& positions, uint32_t lane,
                                     uint32_t offset, uint32_t t, uint32_t* words) {
     CSC_UNROLL
-    for (int j = 0; j < kEights; ++j) {
+    for (int j = 0; j < kCount; ++j) {
       const uint32_t value = positions.values[j][lane];
       words[j] = kAligned && j > 0 ? words[0] + value : TensorQuad(value + offset, t) * 4;
     }
@@ -280,22 +280,38 @@ struct ConvolutionTile {
                                     int32_t w, uint32_t first_channel, uint32_t* shared) const {
     const uint32_t plane = a.source_size[0] * a.source_size[1];
     const float* x = a.source.data;
-    if (inside) x = a.source.At(image) + first_channel * plane + h * a.source_size[1] + w;
+    if (inside) x = a.source.At(image, first_channel * plane + h * a.source_size[1] + w);
+    float values[kChunk];
+    // Asked once for all channels, not for each.
+    if (first_channel + kChunk <= a.source_channels) {
+      ReadChannels<true>(x, plane, inside, kChunk, values);
+    } else {
+      ReadChannels<false>(x, plane, inside, a.source_channels - first_channel, values);
+    }
     CSC_UNROLL
     for (uint32_t t = 0; t < 4; ++t) {
       uint32_t words[4];
       CSC_UNROLL
       for (uint32_t i = 0; i < 4; ++i) {
-        float values[Format::kPerWord];
+        float in_word[Format::kPerWord];
         CSC_UNROLL
-        for (int k = 0; k < Format::kPerWord; ++k) {
-          const uint32_t channel = TensorChannel<Format>(t, i, k);
-          const bool present = inside && first_channel + channel < a.source_channels;
-          values[k] = present ? Read(x + channel * plane) : 0.0f;
+        for (uint32_t k = 0; k < Format::kPerWord; ++k) {
+          in_word[k] = values[TensorChannel<Format>(t, i, k)];
         }
-        words[i] = Format::Word(values);
+        words[i] = Format::Word(in_word);
       }
       WriteWords(words, shared + TensorQuad(position, t) * 4);
+    }
+  }
+
+  // The first `channels` from x on, all where kWhole says so, and zeros.
+  template <bool kWhole>
+  CSC_HOST_DEVICE static void ReadChannels(const float* x, uint32_t plane, bool inside,
+                                           uint32_t channels, float* values) {
+    CSC_UNROLL
+    for (uint32_t c = 0; c < kChunk; ++c) {
+      values[c] = inside && (kWhole || c < channels) ? Read(x) : 0.0f;
+      x += plane;
     }
   }
 };
@@ -366,8 +382,10 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
                                Registers* registers) const {
     const uint32_t chunk = this->FirstChunk(block) + round;
     const bool both = chunk * kChunk + kChunk / 2 < a.source_channels;
-    const uint32_t* from =
-        a.filters + (this->PlaceOf(block).group * this->Chunks() + chunk) * a.taps * kFilterWords;
+    const uint32_t group = this->PlaceOf(block).group;
+    // Sixteens of the group that there are.
+    const uint32_t row_tiles = (a.result_channels - group * kGroup + kMmaRows - 1) / kMmaRows;
+    const uint32_t* from = a.filters + (group * this->Chunks() + chunk) * a.taps * kFilterWords;
     uint32_t offset = 0, column = 0;
     CSC_NO_UNROLL
     for (uint32_t tap = 0; tap < a.taps; ++tap) {
@@ -375,7 +393,7 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
       Filters filters;
       ReadFilters(from, &filters);
       from += kFilterWords;
-      AddTap<kAligned>(filters, offset, both, shared, registers);
+      AddTap<kAligned>(filters, offset, row_tiles, both, shared, registers);
       offset += a.tap_step;
       if (++column == a.row_taps) {
         column = 0;
@@ -385,12 +403,13 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
   }
 
   template <bool kAligned>
-  CSC_HOST_DEVICE void AddTap(const Filters& filters, uint32_t offset, bool both,
-                              const uint32_t* shared, Registers* registers) const {
+  CSC_HOST_DEVICE void AddTap(const Filters& filters, uint32_t offset, uint32_t row_tiles,
+                              bool both, const uint32_t* shared, Registers* registers) const {
     PerLane<FragmentB> products[kColumnTiles][2];
     ForEachLane([&](uint32_t lane) {
       uint32_t at[kColumnTiles];
-      Tile::template Words<kAligned>(registers->positions, lane, offset, lane % 4, at);
+      Tile::template Words<kAligned, kColumnTiles>(registers->positions, lane, offset, lane % 4,
+                                                   at);
       CSC_UNROLL
       for (int j = 0; j < kColumnTiles; ++j) {
         uint32_t words[4];
@@ -400,19 +419,21 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
       }
     });
     CSC_UNROLL
-    for (int s = 0; s < 2; ++s) {
-      if (s == 1 && !both) return;
+    for (int m = 0; m < kRowTiles; ++m) {
+      if (m > 0 && static_cast<uint32_t>(m) >= row_tiles) return;
       CSC_UNROLL
-      for (int j = 0; j < kColumnTiles; ++j) {
+      for (int s = 0; s < 2; ++s) {
+        if (s == 1 && !both) continue;
         CSC_UNROLL
-        for (int m = 0; m < kRowTiles; ++m) {
+        for (int j = 0; j < kColumnTiles; ++j) {
           Multiply<Format>(filters.products[s][m], products[j][s], &registers->sums[m][j]);
         }
       }
     }
   }
 
-  CSC_HOST_DEVICE void Keep(uint32_t warp, const Registers& registers, uint32_t* shared) const {
+  CSC_HOST_DEVICE void Keep(uint32_t, uint32_t warp, const Registers& registers,
+                            uint32_t* shared) const {
     CSC_UNROLL
     for (int j = 0; j < kColumnTiles; ++j) {
       ForEachLane([&](uint32_t lane) {

@@ -51,7 +51,7 @@ void RunTile(const K& kernel, uint32_t block, bool downwards) {
     });
   }
   forget();
-  all_warps([&](uint32_t warp) { kernel.Keep(warp, registers[warp], shared.data()); });
+  all_warps([&](uint32_t warp) { kernel.Keep(block, warp, registers[warp], shared.data()); });
   all_warps([&](uint32_t warp) { kernel.End(block, warp, shared.data()); });
 }
 
