@@ -28,7 +28,7 @@ Launch Pack(const PackedFilters& filters, const ParameterInfo& info, const float
 
 template <typename Format, int kRowTiles>
 Launch Convolve(const TensorConvolutionArguments& a, const TensorTile& tile) {
-  const uint32_t blocks = static_cast<uint32_t>(tile.blocks) * a.parts.value();
+  const uint32_t blocks = static_cast<uint32_t>(tile.blocks * tile.parts);
   if (tile.rule->column_tiles == 8 && tile.rule->warps == 4) {
     return {TensorConvolutionKernel<Format, kRowTiles, 8, 4>{{a}}, blocks};
   }
@@ -84,6 +84,11 @@ TensorConvolutionArguments Arguments(const Operands& operands, const Instruction
   return a;
 }
 
+void SetParts(int64_t parts, int64_t chunks, TensorConvolutionArguments* a) {
+  a->parts = Divisor(parts);
+  a->part_rounds = static_cast<uint32_t>(CeilDiv(chunks, parts));
+}
+
 }  // namespace
 
 Launch BindTensorFilters(Arithmetic arithmetic, const PackedFilters& filters,
@@ -94,13 +99,11 @@ Launch BindTensorFilters(Arithmetic arithmetic, const PackedFilters& filters,
 
 Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, const Instruction& i,
                              ValueId result, const PackedFilters& filters, const float* packed,
-                             const TensorTile& tile, int64_t parts, const Epilogue& epilogue,
-                             int64_t batch) {
+                             const TensorTile& tile, const Epilogue& epilogue, int64_t batch) {
   TensorConvolutionArguments a = Arguments(
       operands, i, result, filters, filters.padded_channels / filters.group, tile, epilogue, batch);
   a.filters = reinterpret_cast<const uint32_t*>(packed);
-  a.parts = Divisor(parts);
-  a.part_rounds = static_cast<uint32_t>(CeilDiv(filters.chunks(), parts));
+  SetParts(tile.parts, filters.chunks(), &a);
   return arithmetic == Arithmetic::kTf32 ? Convolve<Tf32>(a, tile, filters.group)
                                          : Convolve<Bfloat16>(a, tile, filters.group);
 }
@@ -112,8 +115,7 @@ Launch BindTiledConvolution(const Operands& operands, const Instruction& i, Valu
   kernel.a = Arguments(operands, i, result, filters, Float32Groups(filters.result_channels), tile,
                        epilogue, batch);
   kernel.a.filters = nullptr;  // in words: these are floats
-  kernel.a.parts = Divisor(1);
-  kernel.a.part_rounds = kernel.a.source_channels;  // not less than its chunks
+  SetParts(tile.parts, kernel.Chunks(), &kernel.a);
   kernel.filters = packed;
   kernel.padded_channels = static_cast<uint32_t>(filters.padded_channels);
   kernel.first_offset = 0;
@@ -124,7 +126,7 @@ Launch BindTiledConvolution(const Operands& operands, const Instruction& i, Valu
     a.tap_step = -a.tap_step;
     a.row_step = -a.row_step;
   }
-  return {kernel, static_cast<uint32_t>(tile.blocks)};
+  return {kernel, static_cast<uint32_t>(tile.blocks * tile.parts)};
 }
 
 TiledGradient BindTiledGradient(Rounding rounding, const Operands& operands, const Instruction& i,
@@ -139,8 +141,8 @@ TiledGradient BindTiledGradient(Rounding rounding, const Operands& operands, con
   const int64_t image_groups = CeilDiv(image.channels, K::kImage);
   const int64_t all_tiles = batch * tile.tiles[0] * tile.tiles[1];
   const int64_t wanted = CeilDiv(tuning.gradient_blocks, code_groups * image_groups);
-  const int64_t range_tiles = std::max(CeilDiv(all_tiles, wanted),
-                                       CeilDiv(tuning.gradient_range, tile.size[0] * tile.size[1]));
+  const int64_t range_tiles = std::max(
+      CeilDiv(all_tiles, wanted), CeilDiv(tuning.gradient_range / 4, tile.size[0] * tile.size[1]));
   gradient.ranges = CeilDiv(all_tiles, range_tiles);
   gradient.blocks = gradient.ranges * code_groups * image_groups;
   k.image = operands.At(i.terms[0].value);
