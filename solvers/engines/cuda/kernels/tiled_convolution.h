@@ -1,9 +1,8 @@
-// Analysis, and synthesis of stride 1, in float32, in the tiles of
-// tensor_convolution.h, in one part: shared memory holds what a tile's taps meet, and a
+// Analysis, and synthesis of stride 1, in float32, in the tiles of convolution_tile.h: a
 // lane sums 8 result channels of 8 pixels in registers.
 //
-// Products are added in the order of ConvolutionKernel, so that both give the
-// same bits, and filters are packed as for it.
+// Products are added in the order of ConvolutionKernel, so that both give the same bits
+// where there is one part, and filters are packed as for it.
 
 #ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_TILED_CONVOLUTION_H_
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_TILED_CONVOLUTION_H_
@@ -11,7 +10,7 @@
 #include <cstdint>
 
 #include "solvers/engines/cuda/kernels/convolution.h"
-#include "solvers/engines/cuda/kernels/tensor_convolution.h"
+#include "solvers/engines/cuda/kernels/convolution_tile.h"
 
 namespace csc::cuda {
 
