@@ -112,7 +112,7 @@ void Print(const std::vector<Counted>& launches, int64_t batch, const std::strin
                row.sectors / std::max(row.least_sectors, 1.0));
   }
   const double seconds = all.seconds + all.launches * kLaunchSeconds;
-  fmt::print("at most {:.0f} images a second: {:.0f} us, {:.0f} of them for {} launches\n",
+  fmt::print("by the model {:.0f} images a second: {:.0f} us, {:.0f} of them for {} launches\n",
              static_cast<double>(batch) / seconds, seconds * 1e6,
              all.launches * kLaunchSeconds * 1e6, all.launches);
 }
