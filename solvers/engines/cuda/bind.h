@@ -24,8 +24,8 @@ struct Tuning {
   int64_t wide_threads = 1 << 16;
   // Positions of a range of a channel's sum; small maps have ranges down to an eighth.
   int64_t sum_range = 8192;
-  // Blocks that a filter gradient is cut into, if ranges are of this many
-  // positions at least.
+  // Blocks that a filter gradient is cut into, if ranges are of this many positions at
+  // least: of a quarter where tiles in shared memory leave nothing to add within a block.
   int64_t gradient_blocks = 2048;
   int64_t gradient_range = 1024;
   // The device's compute capability, 90 for 9.0, and how many times the blocks that
@@ -78,8 +78,11 @@ struct Addresses {
 int64_t RangesOf(const Tuning& tuning, const PackedFilters& filters, const Shape& result,
                  int64_t batch);
 
-// Parts of the sums of a convolution on tensor cores.
-int64_t PartsOf(const Tuning& tuning, const PackedFilters& filters, const TensorTile& tile);
+TensorFactors FactorsOf(const Tuning& tuning);
+
+// The tile of a convolution on tensor cores.
+TensorTile TensorTileOf(const Tuning& tuning, const PackedFilters& filters,
+                        const Instruction& convolution, const Shape& result, int64_t batch);
 
 // The tile in shared memory of a filter gradient, on tensor cores or not; none for
 // direct sums.

@@ -32,6 +32,22 @@ void Binder::AddSplitConvolution(const ConvolutionArguments& a, bool synthesis, 
   add(SplitConvolutionKernel<false>{});
 }
 
+template <typename Binds>
+void Binder::AddInParts(const TensorTile& tile, ValueId result, const Epilogue& epilogue,
+                        const Binds& bind) {
+  Narrow(tile.blocks * tile.parts);
+  if (tile.parts == 1) return run_->launches.push_back(bind(epilogue));
+  const int64_t size = Elements(result);
+  float* const sums = Scratch<float>(tile.parts * size);
+  Epilogue part;
+  part.num_stages = 1;
+  part.stages[0].carries = true;
+  part.stages[0].result = {sums, static_cast<uint32_t>(ShapeOf(result).size())};
+  run_->launches.push_back(bind(part));
+  Add(AddPartsKernel{ElementwiseOf(result, epilogue), sums, static_cast<uint32_t>(tile.parts)},
+      Elementwise::Indices(size));
+}
+
 void Binder::BindConvolution(const Instruction& i, ValueId result, const Epilogue& epilogue) {
   if (plan_.cudnn.Serves(program_, i)) return AddCudnnConvolution(i, result, epilogue);
   const bool synthesis = i.op == Opcode::kSynthesis;
@@ -40,11 +56,11 @@ void Binder::BindConvolution(const Instruction& i, ValueId result, const Epilogu
   const Shape& from = ShapeOf(i.terms[0].value);
   const Shape& to = ShapeOf(result);
   if (const auto tile =
-          ChooseFloat32Tile(tuning_.capability, tuning_.tensor_blocks, i, to, batch_)) {
-    Narrow(tile->blocks);
-    run_->launches.push_back(BindTiledConvolution(
-        *this, i, result, filters, addresses_.filters + filters.offset, *tile, epilogue, batch_));
-    return;
+          ChooseFloat32Tile(tuning_.capability, FactorsOf(tuning_), i, from, to, batch_)) {
+    return AddInParts(*tile, result, epilogue, [&](const Epilogue& end) {
+      return BindTiledConvolution(*this, i, result, filters, addresses_.filters + filters.offset,
+                                  *tile, end, batch_);
+    });
   }
   ConvolutionArguments a;
   a.source = At(i.terms[0].value);
@@ -77,26 +93,11 @@ void Binder::BindConvolution(const Instruction& i, ValueId result, const Epilogu
 
 void Binder::AddTensorConvolution(const Instruction& i, ValueId result,
                                   const PackedFilters& filters, const Epilogue& epilogue) {
-  const TensorTile tile =
-      ChooseTensorTile(tuning_.capability, tuning_.tensor_blocks, i.geometry, ShapeOf(result),
-                       filters.padded_channels / filters.group, batch_);
-  const int64_t parts = PartsOf(tuning_, filters, tile);
-  Narrow(tile.blocks * parts);
-  const auto add = [&](const Epilogue& end) {
-    run_->launches.push_back(BindTensorConvolution(plan_.arithmetic, *this, i, result, filters,
-                                                   addresses_.filters + filters.offset, tile, parts,
-                                                   end, batch_));
-  };
-  if (parts == 1) return add(epilogue);
-  const int64_t size = Elements(result);
-  float* const sums = Scratch<float>(parts * size);
-  Epilogue part;
-  part.num_stages = 1;
-  part.stages[0].carries = true;
-  part.stages[0].result = {sums, static_cast<uint32_t>(ShapeOf(result).size())};
-  add(part);
-  Add(AddPartsKernel{ElementwiseOf(result, epilogue), sums, static_cast<uint32_t>(parts)},
-      Elementwise::Indices(size));
+  const TensorTile tile = TensorTileOf(tuning_, filters, i, ShapeOf(result), batch_);
+  AddInParts(tile, result, epilogue, [&](const Epilogue& end) {
+    return BindTensorConvolution(plan_.arithmetic, *this, i, result, filters,
+                                 addresses_.filters + filters.offset, tile, end, batch_);
+  });
 }
 
 void Binder::BindFilterGradient(const Instruction& i) {
@@ -199,8 +200,14 @@ int64_t RangesOf(const Tuning& tuning, const PackedFilters& filters, const Shape
                      filters.source_channels * filters.taps, tuning.split_products);
 }
 
-int64_t PartsOf(const Tuning& tuning, const PackedFilters& filters, const TensorTile& tile) {
-  return ChooseTensorParts(tuning.capability, tuning.split_threads, tile, filters.chunks());
+TensorFactors FactorsOf(const Tuning& tuning) {
+  return {tuning.tensor_blocks, tuning.split_threads};
+}
+
+TensorTile TensorTileOf(const Tuning& tuning, const PackedFilters& filters,
+                        const Instruction& convolution, const Shape& result, int64_t batch) {
+  return ChooseTensorTile(tuning.capability, FactorsOf(tuning), convolution.geometry, result,
+                          filters.padded_channels / filters.group, filters.chunks(), batch);
 }
 
 std::optional<TensorGradientTile> GradientTileOf(const Plan& plan, const Tuning& tuning,

@@ -12,7 +12,7 @@ int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 template <typename Format, int kRowTiles>
 Launch Convolve(const TensorConvolutionArguments& a, const TensorTile& tile) {
-  const uint32_t blocks = static_cast<uint32_t>(tile.blocks) * a.parts.value();
+  const uint32_t blocks = static_cast<uint32_t>(tile.blocks * tile.parts);
   if (tile.rule->column_tiles == 8 && tile.rule->warps == 4) {
     return {TensorConvolutionKernel<Format, kRowTiles, 8, 4>{{a}}, blocks};
   }
@@ -58,12 +58,19 @@ TensorConvolutionArguments Arguments(const Operands& operands, const Instruction
     a.halo[axis] = Divisor(tile.halo[axis]);
     a.strides[axis] = static_cast<int32_t>(g.strides[axis]);
   }
+  a.pitch = static_cast<uint32_t>(tile.pitch);
+  a.aligned = tile.aligned();
   a.taps = static_cast<uint32_t>(filters.taps);
   a.row_taps = static_cast<uint32_t>(g.kernel[1]);
   a.tap_step = static_cast<uint32_t>(g.dilations[1]);
   a.row_step =
-      static_cast<uint32_t>(g.dilations[0] * tile.halo[1] - g.dilations[1] * (g.kernel[1] - 1));
+      static_cast<uint32_t>(g.dilations[0] * tile.pitch - g.dilations[1] * (g.kernel[1] - 1));
   return a;
+}
+
+void SetParts(int64_t parts, int64_t chunks, TensorConvolutionArguments* a) {
+  a->parts = Divisor(parts);
+  a->part_rounds = static_cast<uint32_t>(CeilDiv(chunks, parts));
 }
 
 }  // namespace
@@ -93,13 +100,11 @@ template PackTensorFiltersKernel<Bfloat16> BindTensorFilters(const PackedFilters
 
 Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, const Instruction& i,
                              ValueId result, const PackedFilters& filters, const float* packed,
-                             const TensorTile& tile, int64_t parts, const Epilogue& epilogue,
-                             int64_t batch) {
+                             const TensorTile& tile, const Epilogue& epilogue, int64_t batch) {
   TensorConvolutionArguments a = Arguments(
       operands, i, result, filters, filters.padded_channels / filters.group, tile, epilogue, batch);
   a.filters = reinterpret_cast<const uint32_t*>(packed);
-  a.parts = Divisor(parts);
-  a.part_rounds = static_cast<uint32_t>(CeilDiv(filters.chunks(), parts));
+  SetParts(tile.parts, filters.chunks(), &a);
   return arithmetic == Arithmetic::kTf32 ? Convolve<Tf32>(a, tile, filters.group)
                                          : Convolve<Bfloat16>(a, tile, filters.group);
 }
@@ -111,8 +116,7 @@ Launch BindTiledConvolution(const Operands& operands, const Instruction& i, Valu
   kernel.a = Arguments(operands, i, result, filters, Float32Groups(filters.result_channels), tile,
                        epilogue, batch);
   kernel.a.filters = nullptr;  // in words: these are floats
-  kernel.a.parts = Divisor(1);
-  kernel.a.part_rounds = kernel.a.source_channels;  // not less than its chunks
+  SetParts(tile.parts, kernel.Chunks(), &kernel.a);
   kernel.filters = packed;
   kernel.padded_channels = static_cast<uint32_t>(filters.padded_channels);
   kernel.first_offset = 0;
@@ -123,7 +127,7 @@ Launch BindTiledConvolution(const Operands& operands, const Instruction& i, Valu
     a.tap_step = -a.tap_step;
     a.row_step = -a.row_step;
   }
-  return {kernel, static_cast<uint32_t>(tile.blocks)};
+  return {kernel, static_cast<uint32_t>(tile.blocks * tile.parts)};
 }
 
 TiledGradient BindTiledGradient(Rounding rounding, const Operands& operands, const Instruction& i,
@@ -138,8 +142,8 @@ TiledGradient BindTiledGradient(Rounding rounding, const Operands& operands, con
   const int64_t image_groups = CeilDiv(image.channels, K::kImage);
   const int64_t all_tiles = batch * tile.tiles[0] * tile.tiles[1];
   const int64_t wanted = CeilDiv(tuning.gradient_blocks, code_groups * image_groups);
-  const int64_t range_tiles = std::max(CeilDiv(all_tiles, wanted),
-                                       CeilDiv(tuning.gradient_range, tile.size[0] * tile.size[1]));
+  const int64_t range_tiles = std::max(
+      CeilDiv(all_tiles, wanted), CeilDiv(tuning.gradient_range / 4, tile.size[0] * tile.size[1]));
   gradient.ranges = CeilDiv(all_tiles, range_tiles);
   gradient.blocks = gradient.ranges * code_groups * image_groups;
   k.image = operands.At(i.terms[0].value);
@@ -160,10 +164,15 @@ TiledGradient BindTiledGradient(Rounding rounding, const Operands& operands, con
     k.halo[axis] = Divisor(tile.halo[axis]);
     k.strides[axis] = static_cast<int32_t>(i.geometry.strides[axis]);
     k.pads[axis] = static_cast<int32_t>(i.geometry.pads[axis]);
-    k.dilations[axis] = static_cast<uint32_t>(i.geometry.dilations[axis]);
   }
   k.taps = static_cast<uint32_t>(i.geometry.kernel[0] * i.geometry.kernel[1]);
-  k.row_taps = static_cast<uint32_t>(i.geometry.kernel[1]);
+  for (int64_t tap = 0; tap < kMaxGradientTaps; ++tap) {
+    const int64_t row = tap / i.geometry.kernel[1], column = tap % i.geometry.kernel[1];
+    k.tap_offsets[tap] = tap < k.taps
+                             ? static_cast<uint32_t>(row * i.geometry.dilations[0] * tile.halo[1] +
+                                                     column * i.geometry.dilations[1])
+                             : 0;
+  }
   k.code_groups = Divisor(code_groups);
   k.image_groups = Divisor(image_groups);
   return gradient;

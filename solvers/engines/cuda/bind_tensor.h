@@ -20,12 +20,11 @@ PackTensorFiltersKernel<Format> BindTensorFilters(const PackedFilters& filters,
                                                   const float* parameters, float* packed);
 
 // F or F^T of `i`, for which WhyNotOnTensorCores is null, and `epilogue` on it, whose
-// first result has the shape of `result`; or of so many times the batch, one for each of
-// `parts` parts of the sums.
+// first result has the shape of `result`; or of so many times the batch, one for each part
+// of the sums.
 Launch BindTensorConvolution(Arithmetic arithmetic, const Operands& operands, const Instruction& i,
                              ValueId result, const PackedFilters& filters, const float* packed,
-                             const TensorTile& tile, int64_t parts, const Epilogue& epilogue,
-                             int64_t batch);
+                             const TensorTile& tile, const Epilogue& epilogue, int64_t batch);
 
 // The same in float32, by filters packed for direct convolution, in the tile of
 // ChooseFloat32Tile.

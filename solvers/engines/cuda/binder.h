@@ -109,6 +109,11 @@ class Binder : private Operands {
   // ---- linear maps and their gradients: bind_linear.cc ----
 
   void BindConvolution(const Instruction& i, ValueId result, const Epilogue& epilogue);
+  // What `bind` gives for an epilogue, or for one that only stores sums where the tile has
+  // parts, which a second launch adds and ends.
+  template <typename Binds>
+  void AddInParts(const TensorTile& tile, ValueId result, const Epilogue& epilogue,
+                  const Binds& bind);
   void AddTensorConvolution(const Instruction& i, ValueId result, const PackedFilters& filters,
                             const Epilogue& epilogue);
   template <int kOut, int kPixels>

@@ -87,7 +87,9 @@ __global__ void __launch_bounds__(K::kThreads, K::kBlocksAtOnce) RunTiles(const 
     kernel.Compute(blockIdx.x, warp, round, shared, &registers);
     __syncthreads();
   }
-  kernel.End(blockIdx.x, warp, registers);
+  kernel.Keep(blockIdx.x, warp, registers, shared);
+  __syncthreads();
+  kernel.End(blockIdx.x, warp, shared);
 }
 
 #if CUDART_VERSION < 13000  // this one with edge data has its plain name since

@@ -179,21 +179,18 @@ std::string CudaExecutable::DescribeConvolution(const Instruction& i, ValueId re
   const int64_t batch = std::max<int64_t>(device_.LatestBatch(), 1);
   const auto describe = [](const TensorTile& tile, int64_t channels) {
     return fmt::format(
-        "{} blocks of {} channels x {} images x {} x {} pixels, {} warps (row {} of table {})",
+        "{} blocks of {} channels x {} images x {} x {} pixels, {} warps (row {} of table {}){}",
         tile.blocks, channels, tile.images, tile.size[0], tile.size[1], tile.rule->warps,
-        tile.rule - kTensorTable + 1, kTensorTableVersion);
+        tile.rule - kTensorTable + 1, kTensorTableVersion,
+        tile.parts > 1 ? fmt::format(", their sums in {} parts", tile.parts) : "");
   };
   if (filters.tensor) {
-    const TensorTile tile =
-        ChooseTensorTile(device_.tuning().capability, device_.tuning().tensor_blocks, i.geometry,
-                         shape, filters.padded_channels / filters.group, batch);
-    const int64_t parts = PartsOf(device_.tuning(), filters, tile);
-    return fmt::format(
-        ": tensor cores, {}: {}{}{}", Name(plan_.arithmetic), describe(tile, filters.group),
-        parts > 1 ? fmt::format(", their sums in {} parts", parts) : "", NotByCudnn(i));
+    const TensorTile tile = TensorTileOf(device_.tuning(), filters, i, shape, batch);
+    return fmt::format(": tensor cores, {}: {}{}", Name(plan_.arithmetic),
+                       describe(tile, filters.group), NotByCudnn(i));
   }
-  const auto tile = ChooseFloat32Tile(device_.tuning().capability, device_.tuning().tensor_blocks,
-                                      i, shape, batch);
+  const auto tile = ChooseFloat32Tile(device_.tuning().capability, FactorsOf(device_.tuning()), i,
+                                      program_.shape(i.terms[0].value), shape, batch);
   const int64_t ranges = RangesOf(device_.tuning(), filters, shape, batch);
   std::string how = tile ? ": tiles in shared memory, float32: " + describe(*tile, 32)
                          : ": direct convolution, float32";

@@ -4,6 +4,7 @@
 
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
 #include "solvers/engines/cuda/kernels/tensor_filter_gradient.h"
+#include "solvers/engines/cuda/kernels/tiled_convolution.h"
 #include "solvers/error.h"
 
 namespace csc::cuda {
@@ -24,6 +25,8 @@ constexpr int64_t kMaxRanges = 32;
 // The same on tensor cores. A chunk takes about as long as half a launch, which adds the
 // parts.
 constexpr int64_t kMaxParts = 8;
+// Of the blocks wanted: twice the parts would cost more than a device not quite full.
+constexpr double kEnough = 0.75;
 constexpr int64_t kMinChunksOfPart = 2;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -38,6 +41,13 @@ void SetHalo(const Geometry& g, TensorTile* tile) {
   for (int axis = 0; axis < 2; ++axis) {
     tile->halo[axis] = (tile->size[axis] - 1) * g.strides[axis] + Reach(g, axis);
   }
+  tile->pitch = tile->halo[1];
+}
+
+// Rows of whole eights of positions, where there is room for them.
+void Align(int64_t shared_bytes, TensorTile* tile) {
+  tile->pitch = CeilDiv(tile->halo[1], kMmaColumns) * kMmaColumns;
+  if (!tile->aligned() || tile->halo_bytes() > shared_bytes) tile->pitch = tile->halo[1];
 }
 
 TensorTile MakeTile(const TensorRule& rule, const Geometry& geometry, const Shape& result,
@@ -58,9 +68,15 @@ TensorTile MakeTile(const TensorRule& rule, const Geometry& geometry, const Shap
     *part = CeilDiv(*part, 2);
     SetHalo(geometry, &tile);
   }
+  Align(rule.shared_bytes, &tile);
   tile.tiles = {CeilDiv(result.height, tile.size[0]), CeilDiv(result.width, tile.size[1])};
   tile.blocks = groups * CeilDiv(batch, tile.images) * tile.tiles[0] * tile.tiles[1];
   return tile;
+}
+
+bool LeavesEnoughBlocks(const TensorTile& tile, double factor) {
+  return 2 * static_cast<double>(tile.blocks * tile.parts) >=
+         factor * static_cast<double>(tile.rule->blocks);
 }
 
 // Of filter gradients.
@@ -117,36 +133,40 @@ const char* WhyNotOnTensorCores(const Instruction& convolution) {
 int TensorRowTiles(int64_t result_channels) { return result_channels <= kMmaRows ? 1 : 2; }
 
 int64_t TensorTile::halo_bytes() const {
-  return images * halo[0] * halo[1] * kTensorWords * static_cast<int64_t>(sizeof(uint32_t));
+  return images * halo[0] * pitch * kTensorWords * static_cast<int64_t>(sizeof(uint32_t));
 }
 
-TensorTile ChooseTensorTile(int capability, double blocks_factor, const Geometry& geometry,
-                            const Shape& result, int64_t groups, int64_t batch) {
+bool TensorTile::aligned() const { return size[1] % kMmaColumns == 0 && pitch % kMmaColumns == 0; }
+
+TensorTile ChooseTensorTile(int capability, const TensorFactors& factors, const Geometry& geometry,
+                            const Shape& result, int64_t groups, int64_t chunks, int64_t batch) {
   for (const TensorRule* rule = &FirstRule(capability);; ++rule) {
-    const TensorTile tile = MakeTile(*rule, geometry, result, groups, batch);
-    if (static_cast<double>(tile.blocks) >= blocks_factor * static_cast<double>(rule->blocks)) {
-      return tile;  // at the latest where any number of blocks will do
-    }
+    TensorTile tile = MakeTile(*rule, geometry, result, groups, batch);
+    tile.parts = ChooseTensorParts(capability, factors.parts, tile, chunks);
+    // At the latest where any number of blocks will do.
+    if (LeavesEnoughBlocks(tile, factors.blocks)) return tile;
   }
 }
 
-std::optional<TensorTile> ChooseFloat32Tile(int capability, double blocks_factor,
-                                            const Instruction& convolution, const Shape& result,
-                                            int64_t batch) {
+std::optional<TensorTile> ChooseFloat32Tile(int capability, const TensorFactors& factors,
+                                            const Instruction& convolution, const Shape& source,
+                                            const Shape& result, int64_t batch) {
   // Half of a group's channels would be wasted otherwise, or no row covers it.
   if (result.channels <= 16 || capability < 80) return std::nullopt;
   if (WhyNotOnTensorCores(convolution) != nullptr) return std::nullopt;
-  const TensorTile tile = ChooseTensorTile(capability, blocks_factor, convolution.geometry, result,
-                                           Float32Groups(result.channels), batch);
-  // The kernel's 256 pixels; the table's smaller tiles are for tensor cores.
-  if (tile.rule->column_tiles != 8 || tile.rule->warps != 4) return std::nullopt;
+  // The kernel's 256 pixels are those of first rows; smaller tiles are for tensor cores.
+  TensorTile tile = MakeTile(FirstRule(capability), convolution.geometry, result,
+                             Float32Groups(result.channels), batch);
+  tile.parts = ChooseTensorParts(capability, factors.parts, tile,
+                                 CeilDiv(source.channels, TiledConvolutionKernel::kChunk));
+  if (!LeavesEnoughBlocks(tile, factors.blocks)) return std::nullopt;
   return tile;
 }
 
 int64_t ChooseTensorParts(int capability, double factor, const TensorTile& tile, int64_t chunks) {
   const double wanted = factor * static_cast<double>(FirstRule(capability).blocks);
   int64_t parts = 1;
-  while (static_cast<double>(tile.blocks * parts) < wanted && 2 * parts <= kMaxParts &&
+  while (static_cast<double>(tile.blocks * parts) < kEnough * wanted && 2 * parts <= kMaxParts &&
          2 * parts * kMinChunksOfPart <= chunks) {
     parts *= 2;
   }

@@ -21,7 +21,8 @@ int TensorRowTiles(int64_t result_channels);
 
 // One row of the table of tiles. Rows are tried from the first on: one is taken
 // if the device is at least of this compute capability and the tile leaves at
-// least so many blocks. Results do not depend on it.
+// least half so many blocks, those counted that share one's sums out in parts.
+// Results depend on it by these parts alone.
 struct TensorRule {
   int capability;        // 90 for 9.0
   int64_t blocks;        // 0: any number
@@ -32,7 +33,7 @@ struct TensorRule {
 
 // Changes with any row below. Rows are estimates from multiprocessors, registers
 // and shared memory; none was measured yet.
-inline constexpr int kTensorTableVersion = 3;
+inline constexpr int kTensorTableVersion = 4;
 inline constexpr TensorRule kTensorTable[] = {
     {120, 340, 8, 4, 49 << 10}, {120, 0, 2, 4, 49 << 10},  // RTX 50: up to 170 of 100 KiB
     {100, 296, 8, 4, 75 << 10}, {100, 0, 2, 4, 56 << 10},  // B200: 148 of 228 KiB
@@ -46,19 +47,31 @@ struct TensorTile {
   int64_t images = 1;
   std::array<int64_t, 2> size{};   // rows, columns
   std::array<int64_t, 2> halo{};   // rows, columns that its taps meet
+  int64_t pitch = 0;               // columns from one row of the halo to the next
   std::array<int64_t, 2> tiles{};  // along the height and width of the result
-  int64_t blocks = 0;
+  int64_t blocks = 0;              // of one part
+  int64_t parts = 1;               // of the sums, each in blocks of its own
 
   int64_t halo_bytes() const;
+  // That whole eights of pixels and positions make up its rows, as kernels like it.
+  bool aligned() const;
 };
 
-// For `groups` groups of result channels. The number of blocks that a rule wants
-// is taken `blocks_factor` times. Throws Error for a device that no row covers.
-TensorTile ChooseTensorTile(int capability, double blocks_factor, const Geometry& geometry,
-                            const Shape& result, int64_t groups, int64_t batch);
+// By what the numbers of blocks that rows want are multiplied: for the choice of a row, and
+// for that of parts.
+struct TensorFactors {
+  double blocks = 1;
+  double parts = 1;
+};
+
+// For `groups` groups of result channels and `chunks` chunks of source channels. Throws
+// Error for a device that no row covers.
+TensorTile ChooseTensorTile(int capability, const TensorFactors& factors, const Geometry& geometry,
+                            const Shape& result, int64_t groups, int64_t chunks, int64_t batch);
 
 // Parts of `chunks` chunks of source channels that blocks share out where the tile leaves
-// fewer blocks than the device's first row wants, taken `factor` times: up to 8 of equal
+// fewer than three quarters of the blocks that the device's first row wants, taken `factor`
+// times: up to 8 of equal
 // size, but for the last, and of two chunks or more; 1 elsewhere. The order of sums depends
 // on it.
 int64_t ChooseTensorParts(int capability, double factor, const TensorTile& tile, int64_t chunks);
@@ -66,11 +79,11 @@ int64_t ChooseTensorParts(int capability, double factor, const TensorTile& tile,
 // Groups of 32 result channels of the float32 kernel in such tiles.
 inline int64_t Float32Groups(int64_t result_channels) { return (result_channels + 31) / 32; }
 
-// The tile of a convolution in float32; none where the direct kernel, which gives
-// the same bits, has more threads to offer or wastes less.
-std::optional<TensorTile> ChooseFloat32Tile(int capability, double blocks_factor,
-                                            const Instruction& convolution, const Shape& result,
-                                            int64_t batch);
+// The tile of a convolution in float32; none where the direct kernel, which gives the same
+// bits where there is one part, has more threads to offer or wastes less.
+std::optional<TensorTile> ChooseFloat32Tile(int capability, const TensorFactors& factors,
+                                            const Instruction& convolution, const Shape& source,
+                                            const Shape& result, int64_t batch);
 
 // Threads that a direct convolution should leave, eight for each lane of the device:
 // where it leaves fewer, they share their sums out. Part of the table above, and as

@@ -189,9 +189,9 @@ struct ConvolutionKernel {
     Element elements[kCount];
     CSC_UNROLL
     for (int k = 0; k < kCount; ++k) {
-      const uint32_t channel = first_channel + k;
-      elements[k] = {image, channel * plane + (pixel - image * plane), channel,
-                     channel < a.result_channels};
+      const bool present = first_channel + k < a.result_channels;
+      const uint32_t channel = present ? first_channel + k : 0;
+      elements[k] = {image, channel * plane + (pixel - image * plane), channel, present};
       sums[k] *= scale;
     }
     a.epilogue.Finish<kCount>(elements, sums);

@@ -11,13 +11,14 @@
 
 namespace csc::cuda {
 
-// P_b(z) of Shrink; a z that is not a number stays so (fmaxf would drop it).
-CSC_HOST_DEVICE inline float Shrunk(Shrink shrink, float z, float b) {
-  if (shrink == Shrink::kNone) return z - b;
-  const float rest = (shrink == Shrink::kSoft ? fabsf(z) : z) - b;
-  const float kept = rest < 0 ? 0 : rest;
-  return shrink == Shrink::kSoft ? copysignf(kept, z) : kept;
-}
+// Where an element is, in every operand alike. Nothing is read or written of one that is
+// not present, but its channel is one that there is.
+struct Element {
+  uint32_t sample;
+  uint32_t inside;  // the sample
+  uint32_t channel;
+  bool present;
+};
 
 // P_b(a z) of a pointwise instruction.
 struct ProximalMap {
@@ -25,19 +26,45 @@ struct ProximalMap {
   ChannelOperand threshold;
   Shrink shrink = Shrink::kNone;
 
-  CSC_HOST_DEVICE float operator()(float z, uint32_t channel) const {
-    if (scale.data != nullptr) z *= scale.value(channel);
-    return Shrunk(shrink, z, threshold.data != nullptr ? threshold.value(channel) : 0.0f);
+  // Of elements, present or not, whose values are `z`; kRun neighbours have one channel.
+  // What to do is asked once for all, and reads come before the first use. A z that is not
+  // a number stays so (fmaxf would drop it).
+  template <int kCount, int kRun>
+  CSC_HOST_DEVICE void Apply(const Element* elements, float* z) const {
+    float operand[kCount / kRun];
+    if (scale.data != nullptr) {
+      ReadOperand<kCount, kRun>(scale, elements, operand);
+      CSC_UNROLL
+      for (int k = 0; k < kCount; ++k) z[k] *= operand[k / kRun];
+    }
+    CSC_UNROLL
+    for (int k = 0; k < kCount / kRun; ++k) operand[k] = 0;
+    if (threshold.data != nullptr) ReadOperand<kCount, kRun>(threshold, elements, operand);
+    if (shrink == Shrink::kSoft) {
+      CSC_UNROLL
+      for (int k = 0; k < kCount; ++k) {
+        z[k] = copysignf(Nonnegative(fabsf(z[k]) - operand[k / kRun]), z[k]);
+      }
+      return;
+    }
+    CSC_UNROLL
+    for (int k = 0; k < kCount; ++k) z[k] -= operand[k / kRun];
+    if (shrink == Shrink::kNone) return;
+    CSC_UNROLL
+    for (int k = 0; k < kCount; ++k) z[k] = Nonnegative(z[k]);
   }
-};
 
-// Where an element is, in every operand alike. Nothing is read or written of one that is
-// not present.
-struct Element {
-  uint32_t sample;
-  uint32_t inside;  // the sample
-  uint32_t channel;
-  bool present;
+ private:
+  CSC_HOST_DEVICE static float Nonnegative(float rest) { return rest < 0 ? 0 : rest; }
+
+  template <int kCount, int kRun>
+  CSC_HOST_DEVICE static void ReadOperand(const ChannelOperand& operand, const Element* elements,
+                                          float* values) {
+    CSC_UNROLL
+    for (int k = 0; k < kCount / kRun; ++k) {
+      values[k] = operand.value(elements[k * kRun].channel);
+    }
+  }
 };
 
 // A value that an epilogue reads; or one that is not stored because it is but
@@ -49,19 +76,18 @@ struct EpilogueOperand {
   ProximalMap map;
 
   // All reads before the first use, so that they are waited for together.
-  template <int kCount>
+  template <int kCount, int kRun>
   CSC_HOST_DEVICE void Load(const Element* elements, float* values) const {
     CSC_UNROLL
     for (int k = 0; k < kCount; ++k) {
       const Element& e = elements[k];
-      values[k] = e.present ? value.At(e.sample)[e.inside] : 0.0f;
+      values[k] = e.present ? *value.At(e.sample, e.inside) : 0.0f;
     }
     if (!mapped) return;
     const float inner = factor.value();
     CSC_UNROLL
-    for (int k = 0; k < kCount; ++k) {
-      if (elements[k].present) values[k] = map(inner * values[k], elements[k].channel);
-    }
+    for (int k = 0; k < kCount; ++k) values[k] *= inner;
+    map.Apply<kCount, kRun>(elements, values);
   }
 };
 
@@ -91,7 +117,7 @@ struct Stage {
 
 // For kernels that sum nothing.
 struct NoSums {
-  template <int kCount>
+  template <int kCount, int kRun>
   CSC_HOST_DEVICE void Add(const Stage&, const Element*, const float*) const {}
 };
 
@@ -107,41 +133,43 @@ struct Epilogue {
   EpilogueTerm terms[kMaxTerms];
 
   // The loops over stages and terms stay loops, or the code of a tile's many elements
-  // would not fit into the cache of instructions.
-  template <int kCount, typename Sums = NoSums>
+  // would not fit into the cache of instructions. kRun neighbours have one channel.
+  template <int kCount, int kRun = 1, typename Sums = NoSums>
   CSC_HOST_DEVICE void Finish(const Element* elements, float* values,
                               const Sums& sums = Sums()) const {
     uint32_t t = 0;
     CSC_NO_UNROLL
     for (uint32_t s = 0; s < num_stages; ++s) {
       const Stage& stage = stages[s];
-      const float carried = stage.carries ? stage.carried.value() : 0.0f;
-      CSC_UNROLL
-      for (int k = 0; k < kCount; ++k) values[k] = stage.carries ? carried * values[k] : 0.0f;
+      if (stage.carries) {
+        const float carried = stage.carried.value();
+        CSC_UNROLL
+        for (int k = 0; k < kCount; ++k) values[k] *= carried;
+      } else {
+        CSC_UNROLL
+        for (int k = 0; k < kCount; ++k) values[k] = 0;
+      }
       CSC_NO_UNROLL
       for (; t < stage.end_term; ++t) {
         float term[kCount];
-        terms[t].operand.Load<kCount>(elements, term);
+        terms[t].operand.template Load<kCount, kRun>(elements, term);
         const float coefficient = terms[t].coefficient.value();
         CSC_UNROLL
         for (int k = 0; k < kCount; ++k) values[k] += coefficient * term[k];
       }
-      CSC_UNROLL
-      for (int k = 0; k < kCount; ++k) {
-        if (elements[k].present) values[k] = stage.map(values[k], elements[k].channel);
-      }
+      stage.map.template Apply<kCount, kRun>(elements, values);
       if (stage.where.value.data != nullptr) {
         float where[kCount];
-        stage.where.Load<kCount>(elements, where);
+        stage.where.template Load<kCount, kRun>(elements, where);
         CSC_UNROLL
         for (int k = 0; k < kCount; ++k) values[k] = where[k] != 0 ? values[k] : 0.0f;
       }
-      sums.template Add<kCount>(stage, elements, values);
+      sums.template Add<kCount, kRun>(stage, elements, values);
       if (stage.result.data == nullptr) continue;
       CSC_UNROLL
       for (int k = 0; k < kCount; ++k) {
         const Element& e = elements[k];
-        if (e.present) stage.result.At(e.sample)[e.inside] = values[k];
+        if (e.present) *stage.result.At(e.sample, e.inside) = values[k];
       }
     }
   }

@@ -54,9 +54,8 @@ struct GradientTile {
   Divisor halo[2];       // positions of the image that a tile's taps meet
   int32_t strides[2];
   int32_t pads[2];
-  uint32_t taps;  // at most kMaxGradientTaps
-  uint32_t row_taps;
-  uint32_t dilations[2];
+  uint32_t taps;                           // at most kMaxGradientTaps
+  uint32_t tap_offsets[kMaxGradientTaps];  // in a row of the image
   Divisor code_groups;
   Divisor image_groups;
 
@@ -66,8 +65,12 @@ struct GradientTile {
   CSC_HOST_DEVICE uint32_t ImageRow() const {
     return GradientRow(halo[0].value() * halo[1].value());
   }
+  // Of a code channel's entries as they are kept at the end, [image channel][tap].
+  CSC_HOST_DEVICE uint32_t KeptRow() const { return kImage * taps + 1; }
   CSC_HOST_DEVICE uint32_t SharedBytes() const {
-    return (kCode * CodeRow() + kImage * ImageRow()) * static_cast<uint32_t>(sizeof(uint32_t));
+    const uint32_t words = kCode * CodeRow() + kImage * ImageRow();
+    const uint32_t kept = kCode * KeptRow();
+    return (words > kept ? words : kept) * static_cast<uint32_t>(sizeof(uint32_t));
   }
 
   struct Place {
@@ -83,14 +86,28 @@ struct GradientTile {
     return first + range_tiles < all_tiles ? range_tiles : all_tiles - first;
   }
 
-  CSC_HOST_DEVICE uint32_t Rounded(float value) const {
-    if (rounding == Rounding::kNone) return AsWord(value);
+  template <Rounding kRounding>
+  CSC_HOST_DEVICE static uint32_t Rounded(float value) {
+    if (kRounding == Rounding::kNone) return AsWord(value);
     const float pair[2] = {value, 0};
     // A bfloat16 in the upper half is the same number in TF32.
-    return rounding == Rounding::kBfloat16 ? Bfloat16::Word(pair) << 16 : Tf32::Word(pair);
+    return kRounding == Rounding::kBfloat16 ? Bfloat16::Word(pair) << 16 : Tf32::Word(pair);
   }
 
   CSC_HOST_DEVICE void Load(uint32_t block, uint32_t warp, uint32_t round, uint32_t* shared) const {
+    switch (rounding) {
+      case Rounding::kNone:
+        return LoadTile<Rounding::kNone>(block, warp, round, shared);
+      case Rounding::kTf32:
+        return LoadTile<Rounding::kTf32>(block, warp, round, shared);
+      case Rounding::kBfloat16:
+        return LoadTile<Rounding::kBfloat16>(block, warp, round, shared);
+    }
+  }
+
+  template <Rounding kRounding>
+  CSC_HOST_DEVICE void LoadTile(uint32_t block, uint32_t warp, uint32_t round,
+                                uint32_t* shared) const {
     const Place p = PlaceOf(block);
     uint32_t row, column;
     const uint32_t n = tiles[0].Split(tiles[1].Split(p.range * range_tiles + round, &column), &row);
@@ -101,9 +118,9 @@ struct GradientTile {
         uint32_t w;
         const uint32_t h = row + tile_size[1].Split(i, &w);
         w += column;
-        LoadChannels(code, n, code_channels, p.first_code, h < code_size[0] && w < code_size[1],
-                     code_size[0] * code_size[1], h * code_size[1] + w, warp, shared + i,
-                     CodeRow());
+        LoadChannels<kRounding>(code, n, code_channels, p.first_code,
+                                h < code_size[0] && w < code_size[1], code_size[0] * code_size[1],
+                                h * code_size[1] + w, warp, shared + i, CodeRow());
       }
       for (uint32_t i = lane; i < halo[0].value() * halo[1].value(); i += kWarpLanes) {
         uint32_t j;
@@ -111,23 +128,41 @@ struct GradientTile {
         const int32_t h = static_cast<int32_t>(row * strides[0] + k) - pads[0];
         const int32_t w = static_cast<int32_t>(column * strides[1] + j) - pads[1];
         const bool inside = 0 <= h && h < image_size[0] && 0 <= w && w < image_size[1];
-        LoadChannels(image, n, image_channels, p.first_image, inside, image_size[0] * image_size[1],
-                     h * image_size[1] + w, warp, shared + kCode * CodeRow() + i, ImageRow());
+        LoadChannels<kRounding>(image, n, image_channels, p.first_image, inside,
+                                image_size[0] * image_size[1], h * image_size[1] + w, warp,
+                                shared + kCode * CodeRow() + i, ImageRow());
       }
     });
   }
 
   // One position of every fourth channel of 32.
+  template <Rounding kRounding>
   CSC_HOST_DEVICE void LoadChannels(const Source& values, uint32_t n, uint32_t channels,
                                     uint32_t first, bool inside, uint32_t plane, uint32_t position,
                                     uint32_t warp, uint32_t* shared, uint32_t shared_row) const {
-    const float* from = values.At(n) + (inside ? position : 0);
+    first += warp;
+    const float* const from = values.At(n, inside ? first * plane + position : 0);
+    shared += warp * shared_row;
+    // Asked once for all channels, not for each.
+    if (first + kCode - kWarps < channels) {
+      CopyChannels<kRounding, true>(from, plane, inside, 0, shared, shared_row);
+    } else {
+      CopyChannels<kRounding, false>(from, plane, inside, first < channels ? channels - first : 0,
+                                     shared, shared_row);
+    }
+  }
+  // Every fourth of 32 channels from `from` on: of the first `channels` of them, or of all
+  // where kWhole says so; zeros otherwise.
+  template <Rounding kRounding, bool kWhole>
+  CSC_HOST_DEVICE static void CopyChannels(const float* from, uint32_t plane, bool inside,
+                                           uint32_t channels, uint32_t* shared,
+                                           uint32_t shared_row) {
     CSC_UNROLL
-    for (uint32_t c = 0; c < kCode / kWarps; ++c) {
-      const uint32_t in_group = c * kWarps + warp;
-      const uint32_t channel = first + in_group;
-      const bool present = inside && channel < channels;
-      shared[in_group * shared_row] = Rounded(present ? Read(from + channel * plane) : 0.0f);
+    for (uint32_t c = 0; c < kCode; c += kWarps) {
+      const bool present = inside && (kWhole || c < channels);
+      *shared = Rounded<kRounding>(present ? Read(from) : 0.0f);
+      from += kWarps * plane;
+      shared += kWarps * shared_row;
     }
   }
 
@@ -155,27 +190,38 @@ struct GradientTile {
       }
     }
   }
-  // Calls body(tap, offset of the tap) for all taps; `tap` is a constant to the compiler.
-  template <typename Body>
+  // Calls body(tap, offset of the tap) for all taps, of which there are as many as there may
+  // be where kAll says so; `tap` is a constant to the compiler.
+  template <bool kAll, typename Body>
   CSC_HOST_DEVICE void ForEachTap(const Body& body) const {
-    uint32_t offset = 0, column = 0;
     CSC_UNROLL
     for (int tap = 0; tap < kMaxGradientTaps; ++tap) {
-      if (static_cast<uint32_t>(tap) >= taps) break;
-      body(tap, offset);
-      offset += dilations[1];
-      if (++column == row_taps) {
-        column = 0;
-        offset += dilations[0] * halo[1].value() - row_taps * dilations[1];
-      }
+      if (!kAll && static_cast<uint32_t>(tap) >= taps) break;
+      body(tap, tap_offsets[tap]);
     }
   }
-  // Where the entries of two channels begin in the partial sums, null past the last.
-  CSC_HOST_DEVICE float* EntriesOf(const Place& p, uint32_t code_channel,
-                                   uint32_t image_channel) const {
-    const uint32_t k = p.first_code + code_channel, c = p.first_image + image_channel;
-    if (k >= code_channels || c >= image_channels) return nullptr;
-    return partials + ((p.range * code_channels + k) * image_channels + c) * taps;
+  // Where the entries of two channels are kept.
+  CSC_HOST_DEVICE uint32_t* KeptOf(uint32_t code_channel, uint32_t image_channel,
+                                   uint32_t* shared) const {
+    return shared + code_channel * KeptRow() + image_channel * taps;
+  }
+  // A warp has every fourth code channel, whose entries lie together in the partial sums.
+  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const uint32_t* shared) const {
+    const Place p = PlaceOf(block);
+    const uint32_t channels = image_channels - p.first_image;
+    const uint32_t entries = (channels < kImage ? channels : kImage) * taps;
+    ForEachLane([&](uint32_t lane) {
+      CSC_NO_UNROLL
+      for (uint32_t k = warp; k < kCode && p.first_code + k < code_channels; k += kWarps) {
+        float* const to =
+            partials +
+            ((p.range * code_channels + p.first_code + k) * image_channels + p.first_image) * taps;
+        CSC_NO_UNROLL
+        for (uint32_t i = lane; i < entries; i += kWarpLanes) {
+          to[i] = AsFloat(shared[k * KeptRow() + i]);
+        }
+      }
+    });
   }
 };
 

@@ -8,7 +8,9 @@
 //           phase before any begins the next, and share `shared`;
 //   tiles   of whole warps (warp.h), with `Registers` of each warp that last:
 //           Begin, then in every round Load into shared memory and, when all
-//           warps have, Compute from it, at last End.
+//           warps have, Compute from it; at last Keep what the registers hold in
+//           shared memory and, when all warps have, End from there, so that
+//           neighbours in memory are written together.
 //
 // The CUDA library launches them; tests run the very same code in plain loops.
 // Sums run in an order that depends on sizes alone, never on the device (but for
@@ -136,6 +138,15 @@ CSC_HOST_DEVICE inline void ReadWords(const uint32_t* p, uint32_t* words) {
   ReadSharedWords(p, words);
 #endif
 }
+// Two words to an address of 8 bytes, four to one of 16.
+CSC_HOST_DEVICE inline void WritePair(uint32_t first, uint32_t second, uint32_t* p) {
+#ifdef __CUDA_ARCH__
+  *reinterpret_cast<uint2*>(p) = make_uint2(first, second);
+#else
+  p[0] = first;
+  p[1] = second;
+#endif
+}
 CSC_HOST_DEVICE inline void WriteWords(const uint32_t* words, uint32_t* p) {
 #ifdef __CUDA_ARCH__
   *reinterpret_cast<uint4*>(p) = make_uint4(words[0], words[1], words[2], words[3]);
@@ -160,6 +171,10 @@ struct Source {
   uint32_t stride = 0;
 
   CSC_HOST_DEVICE const float* At(uint32_t sample) const { return data + sample * stride; }
+  // The same and so much further, counted in 32 bits at once.
+  CSC_HOST_DEVICE const float* At(uint32_t sample, uint32_t inside) const {
+    return data + (sample * stride + inside);
+  }
 };
 struct Result {
   float* data = nullptr;
@@ -167,6 +182,9 @@ struct Result {
 
   operator Source() const { return {data, stride}; }
   CSC_HOST_DEVICE float* At(uint32_t sample) const { return data + sample * stride; }
+  CSC_HOST_DEVICE float* At(uint32_t sample, uint32_t inside) const {
+    return data + (sample * stride + inside);
+  }
 };
 
 // csc::Coefficient with its parameter found: read on the device, so that

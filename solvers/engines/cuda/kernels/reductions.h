@@ -128,13 +128,13 @@ struct ChannelKernel {
     Shared& shared;
     uint32_t thread;
 
-    template <int kCount>
+    template <int kCount, int kRun>
     CSC_HOST_DEVICE void Add(const Stage& stage, const Element* elements,
                              const float* values) const {
       if (stage.sum == Stage::kNoSum) return;
       float weights[kCount];
       if (stage.weight.value.data != nullptr) {
-        stage.weight.Load<kCount>(elements, weights);
+        stage.weight.template Load<kCount, kRun>(elements, weights);
       } else {
         CSC_UNROLL
         for (int k = 0; k < kCount; ++k) weights[k] = values[k];
@@ -205,7 +205,7 @@ struct ChannelKernel {
     for (int k = 0; k < kCount; ++k) {
       values[k] = at[k].present ? map.ValueOf(at[k], sums.shared.statistic) : 0.0f;
     }
-    elements.epilogue.template Finish<kCount>(at, values, sums);
+    elements.epilogue.template Finish<kCount, kCount>(at, values, sums);
   }
 };
 

@@ -1,47 +1,19 @@
-// Analysis, and synthesis of stride 1, as products on tensor cores.
-//
-// A block computes kGroup result channels of a tile: tile_images images of
-// tile_size rows and columns. Round by round, kChunk source channels of all
-// positions that the tile's taps meet (its halo) are rounded and laid into shared
-// memory, 16 words a position; positions outside the image hold zeros. A warp
-// then multiplies, tap by tap, filters (A: result channels x source channels)
-// by positions (B: source channels x pixels), where a tap is but an offset. No
-// pipeline hides the loads: the other block of the multiprocessor does.
-//
-// Every result is summed in one order, whatever the tile: chunks, taps, channels; where
-// there are too few tiles for the device, in this order in each of several parts, which
-// AddPartsKernel adds.
+// Analysis, and synthesis of stride 1, as products on tensor cores, in the tiles of
+// convolution_tile.h: a warp multiplies, tap by tap, filters (A: result channels x source
+// channels) by positions (B: source channels x pixels). No pipeline hides the loads: the
+// other blocks of the multiprocessor do.
 
 #ifndef CSC_SOLVERS_ENGINES_CUDA_KERNELS_TENSOR_CONVOLUTION_H_
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_TENSOR_CONVOLUTION_H_
 
 #include <cstdint>
 
+#include "solvers/engines/cuda/kernels/convolution_tile.h"
 #include "solvers/engines/cuda/kernels/elementwise.h"
 #include "solvers/engines/cuda/kernels/host_device.h"
 #include "solvers/engines/cuda/kernels/mma.h"
 
 namespace csc::cuda {
-
-// Words of a position in shared memory, and of a row of filters: two products'
-// worth. A lane reads four at a time, with t = lane % 4 words 4 t to 4 t + 3:
-// word t of the first product, its word t + 4, and the same of the second.
-constexpr int kTensorWords = 2 * kMmaWords;
-
-// The source channel, in its chunk, of value `k` of word `i` of quad `t`. The first
-// product's channels come first, so that a short chunk needs but one.
-template <typename Format>
-CSC_HOST_DEVICE constexpr uint32_t TensorChannel(uint32_t t, uint32_t i, uint32_t k) {
-  if (Format::kInOrder) return 4 * t + i;
-  return ((i / 2) * kMmaWords + 2 * t + i % 2) * Format::kPerWord + k;
-}
-
-// Where quad `t` of a position is, in quads: turned so that eight lanes that
-// write one quad of eight positions, or read four of two neighbours, meet 32
-// different banks.
-CSC_HOST_DEVICE constexpr uint32_t TensorQuad(uint32_t position, uint32_t t) {
-  return position * 4 + (t ^ ((position >> 1) & 3));
-}
 
 // Flat over the words of packed filters [group][chunk][tap][product][row tile]
 // [lane][word of A], taps in the order of the positions that they read.
@@ -83,141 +55,6 @@ struct PackTensorFiltersKernel {
   }
 };
 
-struct TensorConvolutionArguments {
-  Source source;
-  const uint32_t* filters;  // packed
-  Scalar scale;             // s of F(s x)
-  Epilogue epilogue;
-  uint32_t batch;
-  uint32_t source_channels;
-  int32_t source_size[2];  // height, width
-  uint32_t result_channels;
-  uint32_t result_size[2];
-  Divisor groups;    // of result channels
-  Divisor tiles[2];  // along height and width
-  uint32_t tile_images;
-  Divisor tile_size[2];
-  Divisor halo[2];    // positions along height and width that a tile's taps meet
-  int32_t origin[2];  // what the first tap of result position 0 reads
-  int32_t strides[2];
-  uint32_t taps;
-  uint32_t row_taps;
-  // Blocks of a tile, each of which has a part of the source channels, so many rounds; its
-  // sums are those of sample part * batch + image.
-  Divisor parts;
-  uint32_t part_rounds;
-  // Positions from a tap to the next of its row, and from its row's last to the
-  // next row's first.
-  uint32_t tap_step;
-  uint32_t row_step;
-
-  CSC_HOST_DEVICE uint32_t TilePixels() const {
-    return tile_images * tile_size[0].value() * tile_size[1].value();
-  }
-  CSC_HOST_DEVICE uint32_t HaloPositions() const {
-    return tile_images * halo[0].value() * halo[1].value();
-  }
-};
-
-// What tiles of convolutions on and off tensor cores share.
-template <typename Format, int kWarpCount>
-struct ConvolutionTile {
-  static constexpr int kWarps = kWarpCount;
-  static constexpr int kThreads = kWarps * kWarpLanes;
-  static constexpr uint32_t kChunk = kTensorWords * Format::kPerWord;
-
-  TensorConvolutionArguments a;
-
-  CSC_HOST_DEVICE uint32_t SharedBytes() const {
-    return a.HaloPositions() * kTensorWords * static_cast<uint32_t>(sizeof(uint32_t));
-  }
-  CSC_HOST_DEVICE uint32_t Rounds(uint32_t block) const {
-    const uint32_t first = FirstChunk(block);
-    return first + a.part_rounds < Chunks() ? a.part_rounds : Chunks() - first;
-  }
-  CSC_HOST_DEVICE uint32_t FirstChunk(uint32_t block) const {
-    uint32_t part;
-    a.parts.Split(block, &part);
-    return part * a.part_rounds;
-  }
-  CSC_HOST_DEVICE uint32_t Chunks() const { return (a.source_channels + kChunk - 1) / kChunk; }
-
-  struct Place {
-    uint32_t part, group;
-    uint32_t image, row, column;  // the first of the tile
-  };
-  CSC_HOST_DEVICE Place PlaceOf(uint32_t block) const {
-    Place p;
-    uint32_t row, column;
-    block = a.groups.Split(a.parts.Split(block, &p.part), &p.group);
-    block = a.tiles[1].Split(block, &column);
-    p.image = a.tiles[0].Split(block, &row) * a.tile_images;
-    p.row = row * a.tile_size[0].value();
-    p.column = column * a.tile_size[1].value();
-    return p;
-  }
-
-  // Less than 2^16, as shared memory is. A pixel past the tile's last may read any.
-  CSC_HOST_DEVICE uint32_t FirstPosition(uint32_t pixel) const {
-    if (pixel >= a.TilePixels()) return 0;
-    uint32_t row, column;
-    const uint32_t image = a.tile_size[0].Split(a.tile_size[1].Split(pixel, &column), &row);
-    return (image * a.halo[0].value() + row * a.strides[0]) * a.halo[1].value() +
-           column * a.strides[1];
-  }
-
-  // The image and place in a plane of a pixel of the tile; false for none.
-  CSC_HOST_DEVICE bool FindPixel(const Place& p, uint32_t pixel, uint32_t* image,
-                                 uint32_t* inside) const {
-    uint32_t row, column;
-    *image = p.image + a.tile_size[0].Split(a.tile_size[1].Split(pixel, &column), &row);
-    row += p.row;
-    column += p.column;
-    *inside = row * a.result_size[1] + column;
-    return pixel < a.TilePixels() && *image < a.batch && row < a.result_size[0] &&
-           column < a.result_size[1];
-  }
-
-  CSC_HOST_DEVICE void Load(uint32_t block, uint32_t warp, uint32_t round, uint32_t* shared) const {
-    const Place p = PlaceOf(block);
-    const uint32_t first_channel = (FirstChunk(block) + round) * kChunk;
-    ForEachLane([&](uint32_t lane) {
-      for (uint32_t i = warp * kWarpLanes + lane; i < a.HaloPositions(); i += kThreads) {
-        uint32_t row, column;
-        const uint32_t image = p.image + a.halo[0].Split(a.halo[1].Split(i, &column), &row);
-        const int32_t h = static_cast<int32_t>(p.row * a.strides[0] + row) + a.origin[0];
-        const int32_t w = static_cast<int32_t>(p.column * a.strides[1] + column) + a.origin[1];
-        const bool inside =
-            image < a.batch && 0 <= h && h < a.source_size[0] && 0 <= w && w < a.source_size[1];
-        LoadPosition(i, inside, image, h, w, first_channel, shared);
-      }
-    });
-  }
-
-  CSC_HOST_DEVICE void LoadPosition(uint32_t position, bool inside, uint32_t image, int32_t h,
-                                    int32_t w, uint32_t first_channel, uint32_t* shared) const {
-    const uint32_t plane = a.source_size[0] * a.source_size[1];
-    const float* x = a.source.data;
-    if (inside) x = a.source.At(image) + first_channel * plane + h * a.source_size[1] + w;
-    CSC_UNROLL
-    for (uint32_t t = 0; t < 4; ++t) {
-      uint32_t words[4];
-      CSC_UNROLL
-      for (uint32_t i = 0; i < 4; ++i) {
-        float values[Format::kPerWord];
-        CSC_UNROLL
-        for (int k = 0; k < Format::kPerWord; ++k) {
-          const uint32_t channel = TensorChannel<Format>(t, i, k);
-          const bool present = inside && first_channel + channel < a.source_channels;
-          values[k] = present ? Read(x + channel * plane) : 0.0f;
-        }
-        words[i] = Format::Word(values);
-      }
-      WriteWords(words, shared + TensorQuad(position, t) * 4);
-    }
-  }
-};
-
 // Of the third form of kernels: see host_device.h.
 template <typename FormatType, int kRowTileCount, int kColumnTileCount, int kWarpCount>
 struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
@@ -234,29 +71,29 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
   static constexpr uint32_t kWarpPixels = kColumnTiles * kMmaColumns;
   static constexpr uint32_t kPixels = kWarps * kWarpPixels;
   static constexpr uint32_t kFilterWords = 2 * kRowTiles * kWarpLanes * 4;  // of a tap
+  // Of a channel that a warp keeps: so that pairs of four rows meet 32 different banks.
+  static constexpr uint32_t kKeptRow = kWarpPixels + 8;
+  static constexpr uint32_t kKept = kGroup * kKeptRow;
+
+  CSC_HOST_DEVICE uint32_t SharedBytes() const { return Tile::SharedBytes(kWarps * kKept); }
 
   struct Registers {
     PerLane<FragmentD> sums[kRowTiles][kColumnTiles];
-    // Of each column tile, the position that its pixel g reads at the first tap:
-    // two to a register, of which there are just enough.
-    PerLane<uint32_t> positions[kColumnTiles / 2];
+    typename Tile::template Positions<kColumnTiles> positions;
   };
   struct Filters {
     PerLane<FragmentA> products[2][kRowTiles];
   };
 
   CSC_HOST_DEVICE void Begin(uint32_t, uint32_t warp, Registers* registers) const {
-    CSC_UNROLL
-    for (int j = 0; j < kColumnTiles; ++j) {
-      ForEachLane([&](uint32_t lane) {
-        const uint32_t position =
-            this->FirstPosition(warp * kWarpPixels + j * kMmaColumns + lane / 4);
-        uint32_t& pair = registers->positions[j / 2][lane];
-        pair = j % 2 == 0 ? position : pair | position << 16;
+    ForEachLane([&](uint32_t lane) {
+      this->Find(lane, warp * kWarpPixels + lane / 4, &registers->positions);
+      CSC_UNROLL
+      for (int j = 0; j < kColumnTiles; ++j) {
         CSC_UNROLL
         for (int m = 0; m < kRowTiles; ++m) registers->sums[m][j][lane] = {{0, 0, 0, 0}};
-      });
-    }
+      }
+    });
   }
 
   CSC_HOST_DEVICE void ReadFilters(const uint32_t* from, Filters* filters) const {
@@ -275,20 +112,27 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
   CSC_HOST_DEVICE void Compute(uint32_t block, uint32_t warp, uint32_t round,
                                const uint32_t* shared, Registers* registers) const {
     if (warp * kWarpPixels >= a.TilePixels()) return;
+    if (a.aligned) return AddTaps<true>(block, round, shared, registers);
+    AddTaps<false>(block, round, shared, registers);
+  }
+
+  template <bool kAligned>
+  CSC_HOST_DEVICE void AddTaps(uint32_t block, uint32_t round, const uint32_t* shared,
+                               Registers* registers) const {
     const uint32_t chunk = this->FirstChunk(block) + round;
     const bool both = chunk * kChunk + kChunk / 2 < a.source_channels;
-    const uint32_t* from =
-        a.filters + (this->PlaceOf(block).group * this->Chunks() + chunk) * a.taps * kFilterWords;
-    Filters next;
-    ReadFilters(from, &next);
+    const uint32_t group = this->PlaceOf(block).group;
+    // Sixteens of the group that there are.
+    const uint32_t row_tiles = (a.result_channels - group * kGroup + kMmaRows - 1) / kMmaRows;
+    const uint32_t* from = a.filters + (group * this->Chunks() + chunk) * a.taps * kFilterWords;
     uint32_t offset = 0, column = 0;
     CSC_NO_UNROLL
-    for (uint32_t tap = 1; tap <= a.taps; ++tap) {
-      const Filters filters = next;
-      // Read a tap ahead; after the last, that one again.
-      if (tap < a.taps) from += kFilterWords;
-      ReadFilters(from, &next);
-      AddTap(filters, offset, both, shared, registers);
+    for (uint32_t tap = 0; tap < a.taps; ++tap) {
+      // Not a tap ahead: the other warps fill the wait, and copying costs more.
+      Filters filters;
+      ReadFilters(from, &filters);
+      from += kFilterWords;
+      AddTap<kAligned>(filters, offset, row_tiles, both, shared, registers);
       offset += a.tap_step;
       if (++column == a.row_taps) {
         column = 0;
@@ -297,59 +141,54 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
     }
   }
 
-  CSC_HOST_DEVICE void AddTap(const Filters& filters, uint32_t offset, bool both,
-                              const uint32_t* shared, Registers* registers) const {
-    CSC_UNROLL
-    for (int j = 0; j < kColumnTiles; ++j) {
-      PerLane<FragmentB> products[2];
-      ForEachLane([&](uint32_t lane) {
-        const uint32_t pair = registers->positions[j / 2][lane];
-        const uint32_t position = (j % 2 == 0 ? pair & 0xFFFF : pair >> 16) + offset;
+  template <bool kAligned>
+  CSC_HOST_DEVICE void AddTap(const Filters& filters, uint32_t offset, uint32_t row_tiles,
+                              bool both, const uint32_t* shared, Registers* registers) const {
+    PerLane<FragmentB> products[kColumnTiles][2];
+    ForEachLane([&](uint32_t lane) {
+      uint32_t at[kColumnTiles];
+      Tile::template Words<kAligned, kColumnTiles>(registers->positions, lane, offset, lane % 4,
+                                                   at);
+      CSC_UNROLL
+      for (int j = 0; j < kColumnTiles; ++j) {
         uint32_t words[4];
-        ReadSharedWords(shared + TensorQuad(position, lane % 4) * 4, words);
-        products[0][lane] = {{words[0], words[1]}};
-        products[1][lane] = {{words[2], words[3]}};
-      });
-      CSC_UNROLL
-      for (int m = 0; m < kRowTiles; ++m) {
-        Multiply<Format>(filters.products[0][m], products[0], &registers->sums[m][j]);
+        ReadSharedWords(shared + at[j], words);
+        products[j][0][lane] = {{words[0], words[1]}};
+        products[j][1][lane] = {{words[2], words[3]}};
       }
-      if (!both) continue;
+    });
+    CSC_UNROLL
+    for (int m = 0; m < kRowTiles; ++m) {
+      if (m > 0 && static_cast<uint32_t>(m) >= row_tiles) return;
       CSC_UNROLL
-      for (int m = 0; m < kRowTiles; ++m) {
-        Multiply<Format>(filters.products[1][m], products[1], &registers->sums[m][j]);
+      for (int s = 0; s < 2; ++s) {
+        if (s == 1 && !both) continue;
+        CSC_UNROLL
+        for (int j = 0; j < kColumnTiles; ++j) {
+          Multiply<Format>(filters.products[s][m], products[j][s], &registers->sums[m][j]);
+        }
       }
     }
   }
 
-  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
-    const Place p = this->PlaceOf(block);
-    const float scale = a.scale.value();
-    const uint32_t plane = a.result_size[0] * a.result_size[1];
+  CSC_HOST_DEVICE void Keep(uint32_t, uint32_t warp, const Registers& registers,
+                            uint32_t* shared) const {
     CSC_UNROLL
     for (int j = 0; j < kColumnTiles; ++j) {
       ForEachLane([&](uint32_t lane) {
-        Element elements[kRowTiles * 4];
-        float values[kRowTiles * 4];
         CSC_UNROLL
-        for (int column_of_pair = 0; column_of_pair < 2; ++column_of_pair) {
-          const uint32_t pixel =
-              warp * kWarpPixels + j * kMmaColumns + lane % 4 * 2 + column_of_pair;
-          uint32_t image, inside;
-          const bool found = this->FindPixel(p, pixel, &image, &inside);
-          CSC_UNROLL
-          for (int row = 0; row < kRowTiles * 2; ++row) {  // m, half
-            const uint32_t channel = p.group * kGroup + lane / 4 + row * 8;
-            const int at = row * 2 + column_of_pair;
-            elements[at] = {p.part * a.batch + image, channel * plane + inside, channel,
-                            found && channel < a.result_channels};
-            values[at] =
-                scale * registers.sums[row / 2][j][lane].values[row % 2 * 2 + column_of_pair];
-          }
+        for (int row = 0; row < kRowTiles * 2; ++row) {  // m, half
+          const float* const pair = registers.sums[row / 2][j][lane].values + row % 2 * 2;
+          WritePair(AsWord(pair[0]), AsWord(pair[1]),
+                    shared + warp * kKept + (row * 8 + lane / 4) * kKeptRow + j * kMmaColumns +
+                        lane % 4 * 2);
         }
-        a.epilogue.template Finish<kRowTiles * 4>(elements, values);
       });
     }
+  }
+
+  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const uint32_t* shared) const {
+    Tile::template Finish<kGroup, kWarpPixels, kKeptRow>(block, warp, shared + warp * kKept);
   }
 };
 

@@ -16,6 +16,7 @@
 namespace csc::cuda {
 
 struct TensorFilterGradientKernel : GradientTile {
+  static constexpr int kBlocksAtOnce = 4;
   static constexpr int kRowTiles = 2;
   static_assert(kRowTiles * kMmaRows == kCode && kWarpImage == kMmaColumns, "other fragments");
 
@@ -35,6 +36,19 @@ struct TensorFilterGradientKernel : GradientTile {
 
   CSC_HOST_DEVICE void Compute(uint32_t block, uint32_t warp, uint32_t, const uint32_t* shared,
                                Registers* registers) const {
+    // What most layers have costs less where the compiler knows it.
+    if (taps == kMaxGradientTaps && strides[1] == 1) {
+      AddStretches<true>(block, warp, shared, registers);
+    } else {
+      AddStretches<false>(block, warp, shared, registers);
+    }
+  }
+
+  // kUsual: all taps, no stride.
+  template <bool kUsual>
+  CSC_HOST_DEVICE void AddStretches(uint32_t block, uint32_t warp, const uint32_t* shared,
+                                    Registers* registers) const {
+    const uint32_t stride = kUsual ? 1 : strides[1];
     ForEachStretch<kMmaWords>(
         block, warp, shared, [&](const uint32_t* codes, const uint32_t* images) {
           PerLane<FragmentA> left[kRowTiles];
@@ -45,11 +59,11 @@ struct TensorFilterGradientKernel : GradientTile {
               left[m][lane] = {{from[0], from[8 * CodeRow()], from[4], from[8 * CodeRow() + 4]}};
             }
           });
-          ForEachTap([&](int tap, uint32_t offset) {
+          ForEachTap<kUsual>([&](int tap, uint32_t offset) {
             PerLane<FragmentB> right;
             ForEachLane([&](uint32_t lane) {
-              const uint32_t* at = images + offset + lane / 4 * ImageRow() + lane % 4 * strides[1];
-              right[lane] = {{at[0], at[4 * strides[1]]}};
+              const uint32_t* at = images + lane / 4 * ImageRow() + lane % 4 * stride + offset;
+              right[lane] = {{at[0], at[4 * stride]}};
             });
             CSC_UNROLL
             for (int m = 0; m < kRowTiles; ++m) {
@@ -59,17 +73,17 @@ struct TensorFilterGradientKernel : GradientTile {
         });
   }
 
-  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
-    const Place p = PlaceOf(block);
+  CSC_HOST_DEVICE void Keep(uint32_t, uint32_t warp, const Registers& registers,
+                            uint32_t* shared) const {
     ForEachLane([&](uint32_t lane) {
       CSC_UNROLL
       for (int m = 0; m < kRowTiles; ++m) {
         CSC_UNROLL
         for (int i = 0; i < 4; ++i) {
-          float* const to = EntriesOf(p, m * kMmaRows + lane / 4 + i / 2 * 8,
-                                      warp * kWarpImage + lane % 4 * 2 + i % 2);
-          if (to == nullptr) continue;
-          ForEachTap([&](int tap, uint32_t) { to[tap] = registers.sums[tap][m][lane].values[i]; });
+          uint32_t* const to = KeptOf(m * kMmaRows + lane / 4 + i / 2 * 8,
+                                      warp * kWarpImage + lane % 4 * 2 + i % 2, shared);
+          ForEachTap<false>(
+              [&](int tap, uint32_t) { to[tap] = AsWord(registers.sums[tap][m][lane].values[i]); });
         }
       }
     });

@@ -36,38 +36,52 @@ struct TiledFilterGradientKernel : GradientTile {
 
   CSC_HOST_DEVICE void Compute(uint32_t block, uint32_t warp, uint32_t, const uint32_t* shared,
                                Registers* registers) const {
+    // What most layers have costs less where the compiler knows it.
+    if (taps == kMaxGradientTaps && strides[1] == 1) {
+      AddStretches<true>(block, warp, shared, registers);
+    } else {
+      AddStretches<false>(block, warp, shared, registers);
+    }
+  }
+
+  // kUsual: all taps, no stride.
+  template <bool kUsual>
+  CSC_HOST_DEVICE void AddStretches(uint32_t block, uint32_t warp, const uint32_t* shared,
+                                    Registers* registers) const {
     ForEachStretch<kPositions>(
         block, warp, shared, [&](const uint32_t* codes, const uint32_t* images) {
           ForEachLane([&](uint32_t lane) {
-            AddPositions(codes + lane / 8 * kCodeOfLane * CodeRow(), images + lane % 8 * ImageRow(),
-                         &registers->sums[lane]);
+            AddPositions<kUsual>(codes + lane / 8 * kCodeOfLane * CodeRow(),
+                                 images + lane % 8 * ImageRow(), &registers->sums[lane]);
           });
         });
   }
 
   // Four neighbouring positions of the code, whose rows begin at `code`.
+  template <bool kUsual>
   CSC_HOST_DEVICE void AddPositions(const uint32_t* code, const uint32_t* from, Sums* sums) const {
     uint32_t words[kCodeOfLane][kPositions];
     CSC_UNROLL
     for (uint32_t k = 0; k < kCodeOfLane; ++k) ReadSharedWords(code + k * CodeRow(), words[k]);
-    ForEachTap([&](int tap, uint32_t offset) {
+    ForEachTap<kUsual>([&](int tap, uint32_t offset) {
       CSC_UNROLL
       for (uint32_t p = 0; p < kPositions; ++p) {
-        const float x = AsFloat(from[offset + p * strides[1]]);
+        const float x = AsFloat(from[offset + p * (kUsual ? 1 : strides[1])]);
         CSC_UNROLL
         for (uint32_t k = 0; k < kCodeOfLane; ++k) sums->values[tap][k] += AsFloat(words[k][p]) * x;
       }
     });
   }
 
-  CSC_HOST_DEVICE void End(uint32_t block, uint32_t warp, const Registers& registers) const {
-    const Place p = PlaceOf(block);
+  CSC_HOST_DEVICE void Keep(uint32_t, uint32_t warp, const Registers& registers,
+                            uint32_t* shared) const {
     ForEachLane([&](uint32_t lane) {
       CSC_UNROLL
       for (uint32_t k = 0; k < kCodeOfLane; ++k) {
-        float* const to = EntriesOf(p, lane / 8 * kCodeOfLane + k, warp * kWarpImage + lane % 8);
-        if (to == nullptr) continue;
-        ForEachTap([&](int tap, uint32_t) { to[tap] = registers.sums[lane].values[tap][k]; });
+        uint32_t* const to =
+            KeptOf(lane / 8 * kCodeOfLane + k, warp * kWarpImage + lane % 8, shared);
+        ForEachTap<false>(
+            [&](int tap, uint32_t) { to[tap] = AsWord(registers.sums[lane].values[tap][k]); });
       }
     });
   }

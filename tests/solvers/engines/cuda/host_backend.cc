@@ -43,15 +43,19 @@ void RunTile(const K& kernel, uint32_t block, bool downwards) {
     for (uint32_t w = 0; w < K::kWarps; ++w) body(downwards ? K::kWarps - 1 - w : w);
   };
   all_warps([&](uint32_t warp) { kernel.Begin(block, warp, &registers[warp]); });
+  // No round may read what another has left.
+  std::vector<uint32_t> shared;
+  const auto forget = [&] { shared.assign(kernel.SharedBytes() / sizeof(uint32_t), ~uint32_t{0}); };
   for (uint32_t round = 0; round < kernel.Rounds(block); ++round) {
-    // No round may read what another has left.
-    std::vector<uint32_t> shared(kernel.SharedBytes() / sizeof(uint32_t), ~uint32_t{0});
+    forget();
     all_warps([&](uint32_t warp) { kernel.Load(block, warp, round, shared.data()); });
     all_warps([&](uint32_t warp) {
       kernel.Compute(block, warp, round, shared.data(), &registers[warp]);
     });
   }
-  all_warps([&](uint32_t warp) { kernel.End(block, warp, registers[warp]); });
+  forget();
+  all_warps([&](uint32_t warp) { kernel.Keep(block, warp, registers[warp], shared.data()); });
+  all_warps([&](uint32_t warp) { kernel.End(block, warp, shared.data()); });
 }
 
 using Launches = std::vector<cuda::Launch>;

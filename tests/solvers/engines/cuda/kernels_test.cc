@@ -42,18 +42,25 @@ TEST(Divisor, DividesAroundMultiplesUpToTheLargestIndex) {
   });
 }
 
-TEST(Shrunk, KeepsNotANumberAndSigns) {
-  using cuda::Shrunk;
+TEST(ProximalMap, KeepsNotANumberAndSigns) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
+  const auto shrunk = [](Shrink shrink, float z, float threshold) {
+    cuda::ProximalMap map;
+    map.threshold.data = &threshold;
+    map.shrink = shrink;
+    const cuda::Element element = {0, 0, 0, true};
+    map.Apply<1, 1>(&element, &z);
+    return z;
+  };
   for (Shrink shrink : {Shrink::kNone, Shrink::kSoft, Shrink::kNonnegative}) {
-    EXPECT_TRUE(std::isnan(Shrunk(shrink, nan, 1)));
-    EXPECT_EQ(Shrunk(shrink, 3, 1), 2);
+    EXPECT_TRUE(std::isnan(shrunk(shrink, nan, 1)));
+    EXPECT_EQ(shrunk(shrink, 3, 1), 2);
   }
-  EXPECT_EQ(Shrunk(Shrink::kNone, -3, 1), -4);
-  EXPECT_EQ(Shrunk(Shrink::kSoft, -3, 1), -2);
-  EXPECT_EQ(Shrunk(Shrink::kSoft, -1, 1), 0);
-  EXPECT_EQ(Shrunk(Shrink::kSoft, 0.5f, 1), 0);
-  EXPECT_EQ(Shrunk(Shrink::kNonnegative, -3, 1), 0);
+  EXPECT_EQ(shrunk(Shrink::kNone, -3, 1), -4);
+  EXPECT_EQ(shrunk(Shrink::kSoft, -3, 1), -2);
+  EXPECT_EQ(shrunk(Shrink::kSoft, -1, 1), 0);
+  EXPECT_EQ(shrunk(Shrink::kSoft, 0.5f, 1), 0);
+  EXPECT_EQ(shrunk(Shrink::kNonnegative, -3, 1), 0);
 }
 
 // Every window that holds a position, and no other.

@@ -88,11 +88,18 @@ TEST(TensorTile, CoversItsResultWithinItsLimits) {
     const int64_t batch = random->Int(1, 300);
     const int64_t groups = random->Int(1, 13);
     const int capability = random->Pick({80, 86, 89, 90, 100, 120});
-    const cuda::TensorTile tile = cuda::ChooseTensorTile(capability, random->Pick({0.0, 1.0, 1e9}),
-                                                         analysis.geometry, result, groups, batch);
+    const cuda::TensorFactors factors = {random->Pick({0.0, 1.0, 1e9}),
+                                         random->Pick({0.0, 1.0, 1e9})};
+    const int64_t chunks = random->Int(1, 30);
+    const cuda::TensorTile tile = cuda::ChooseTensorTile(capability, factors, analysis.geometry,
+                                                         result, groups, chunks, batch);
     ASSERT_NE(tile.rule, nullptr);
     EXPECT_LE(tile.halo_bytes(), tile.rule->shared_bytes);
-    EXPECT_LE(tile.images * tile.halo[0] * tile.halo[1], 1 << 16);  // positions of 16 bits
+    EXPECT_GE(tile.pitch, tile.halo[1]);
+    EXPECT_EQ(tile.parts, cuda::ChooseTensorParts(capability, factors.parts, tile, chunks));
+    if (tile.rule->blocks > 0) {
+      EXPECT_GE(2.0 * tile.blocks * tile.parts, factors.blocks * tile.rule->blocks);
+    }
     EXPECT_LE(tile.images * tile.size[0] * tile.size[1],
               tile.rule->warps * tile.rule->column_tiles * 8);
     for (int axis = 0; axis < 2; ++axis) {
@@ -120,7 +127,7 @@ TEST(TensorParts, ShareOutAllChunksWhereBlocksAreFew) {
     if (parts > 1) {
       EXPECT_GE(rounds, 2);
     }
-    if (factor == 0 || (factor == 1 && tile.blocks >= 264)) {
+    if (factor == 0 || (factor == 1 && tile.blocks >= 198)) {
       EXPECT_EQ(parts, 1);
     }
   });

@@ -1,34 +1,22 @@
 // What ptxas says of the kernels, against the table of what it has said before:
 // nothing spilled ever, and no register more or less without a line changed.
 
-#include <cxxabi.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
-#include <memory>
 #include <regex>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "tests/solvers/engines/cuda/kernel_names.h"
 
 namespace csc::test {
 namespace {
 
 constexpr char kLog[] = "solvers/engines/cuda/csc_cuda_resources.txt";
 constexpr char kTable[] = "tests/solvers/engines/cuda/kernel_resources.txt";
-
-std::string Demangled(const std::string& name) {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> text(
-      abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status), std::free);
-  std::string kernel = status == 0 ? text.get() : name;
-  // "void csc::cuda::(anonymous namespace)::RunFlat<csc::cuda::K>(csc::cuda::K, ...)".
-  kernel = kernel.substr(kernel.find("Run"));
-  kernel = kernel.substr(0, kernel.rfind(">(") + 1);
-  return std::regex_replace(kernel, std::regex("csc::cuda::"), "");
-}
 
 struct Resources {
   std::vector<std::string> lines;  // as those of the table, sorted
@@ -44,7 +32,7 @@ Resources ReadLog(std::istream& log) {
   std::smatch match;
   while (std::getline(log, line)) {
     if (std::regex_search(line, match, entry)) {
-      kernel = Demangled(match[1]);
+      kernel = KernelName(match[1]);
       arch = match[2];
     } else if (std::regex_search(line, match, spills)) {
       if (match[1] != "0" || match[2] != "0") found.spilling.push_back(kernel + " " + arch);

@@ -142,7 +142,7 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
   const DeviceCall call;
   if (call->bytes + bytes > kMemory) return cudaErrorMemoryAllocation;
   *memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
-  call->memory.Add(*memory, bytes);
+  call->memory.Add(*memory, bytes, call->counted_stretch > 0);
   call->bytes += bytes;
   return cudaSuccess;
 }

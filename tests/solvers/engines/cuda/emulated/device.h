@@ -46,6 +46,12 @@ struct GraphRun {
   std::vector<Node> nodes;
 };
 
+// A launch of which some blocks were run, and what they did.
+struct Counted {
+  Node node;
+  ptx::Counts counts;
+};
+
 struct Device {
   bool IsPinned(const void* begin, size_t size) const;
   bool Holds(const void* begin, size_t size) { return memory.Find(begin, size) != nullptr; }
@@ -71,6 +77,10 @@ struct Device {
   std::map<uintptr_t, size_t> pinned;
   std::map<const void*, std::shared_ptr<GraphRun>> graphs;
   Queues queues;
+  // Blocks of a stretch where launches are counted (machine.h), before any memory is
+  // allocated, whose content is then anything; 0: all blocks are run.
+  uint32_t counted_stretch = 0;
+  std::vector<Counted> counted;
 };
 
 // Lives as long as whoever calls at the end.

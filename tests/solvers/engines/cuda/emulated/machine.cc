@@ -11,7 +11,6 @@ namespace csc::test::ptx {
 
 namespace {
 
-constexpr uint32_t kLanes = 32;
 constexpr int kPoison = 0xFF;
 
 std::minstd_rand& Chance() {
@@ -39,12 +38,13 @@ struct Thread {
 class Block {
  public:
   Block(const Kernel& kernel, const Grid& grid, const std::vector<char>& parameters,
-        uint32_t launch, DeviceMemory* memory)
+        uint32_t launch, DeviceMemory* memory, Counter* counter = nullptr)
       : kernel_(kernel),
         grid_(grid),
         parameters_(parameters),
         launch_(launch),
         memory_(memory),
+        counter_(counter),
         shared_(kernel.shared_bytes + grid.shared_bytes),
         written_(shared_.size() / 4 + 1),
         access_(written_.size()),
@@ -98,6 +98,7 @@ class Block {
       for (uint32_t lane : AnyOrder(lanes)) {
         if (threads_[first + lane].state == State::kRuns) RunThread(first + lane);
       }
+      if (counter_ != nullptr) counter_->EndSegment();
       for (uint32_t t = first; t < first + lanes; ++t) {
         if (threads_[t].state != State::kAtProduct) continue;
         ++at_product;
@@ -128,6 +129,7 @@ class Block {
       if (thread.at >= end) Stop("past the end of " + kernel_.name);
       const Instruction& i = kernel_.code[thread.at];
       uint64_t* const r = thread.registers;
+      if (counter_ != nullptr) counter_->Execute(t % kLanes, thread.at);
       if (i.predicate >= 0 && ((r[i.predicate] & 1) != 0) == i.unless) continue;
       switch (i.op) {
         case Op::kThread:
@@ -212,6 +214,7 @@ class Block {
 
   // `values` are what is to be written; null for a read.
   char* SharedAt(uint32_t address, int bytes, const char* values, uint32_t t) {
+    if (counter_ != nullptr) counter_->Access(t % kLanes, threads_[t].at, address);
     if (address % bytes != 0) Wrong("a misaligned address of shared memory", t);
     if (size_t{address} + bytes > shared_.size()) Wrong("past the end of shared memory", t);
     Note("shared memory", shared_.data(), address, bytes, values, epoch_, t, t, &written_,
@@ -224,6 +227,10 @@ class Block {
     if (grid_.early && !threads_[t].waited) Wrong("memory that the launch before may use", t);
     DeviceMemory::Block* const block = memory_->Find(reinterpret_cast<const void*>(address), bytes);
     if (block == nullptr) Wrong("an address outside all memory", t);
+    if (counter_ != nullptr) {
+      counter_->Access(t % kLanes, threads_[t].at, address);
+      return reinterpret_cast<char*>(address);
+    }
     if (block->access.empty()) block->access.resize(block->bytes / 4 + 1);
     Note("memory", block->data, address - reinterpret_cast<uintptr_t>(block->data), bytes, values,
          launch_, block_ * grid_.threads + t, t, &block->written, &block->access);
@@ -254,6 +261,7 @@ class Block {
   const std::vector<char>& parameters_;
   const uint32_t launch_;
   DeviceMemory* const memory_;
+  Counter* const counter_;  // or null
   uint32_t block_ = 0;
   uint32_t epoch_ = 0;
   std::vector<char> shared_;
@@ -286,12 +294,12 @@ const char* Accesses::Write(uint32_t epoch, uint32_t thread, bool same) {
   return nullptr;
 }
 
-void DeviceMemory::Add(void* data, size_t bytes) {
+void DeviceMemory::Add(void* data, size_t bytes, bool written) {
   auto block = std::make_unique<Block>();
   block->data = static_cast<char*>(data);
   block->bytes = bytes;
-  block->written.resize(bytes / 4 + 1);
-  std::memset(data, kPoison, bytes);
+  block->written.resize(bytes / 4 + 1, written);
+  if (!written) std::memset(data, kPoison, bytes);
   blocks_[reinterpret_cast<uintptr_t>(data)] = std::move(block);
 }
 
@@ -336,6 +344,24 @@ void Run(const Kernel& kernel, const Grid& grid, const std::vector<char>& parame
   static uint32_t launch = 0;
   Block block(kernel, grid, parameters, ++launch, memory);
   for (uint32_t b : AnyOrder(grid.blocks)) block.Run(b);
+}
+
+Counts CountSome(const Kernel& kernel, const Grid& grid, const std::vector<char>& parameters,
+                 uint32_t stretch, DeviceMemory* memory) {
+  Counter counter(kernel);
+  Block block(kernel, grid, parameters, 1, memory, &counter);
+  const bool all = grid.blocks <= 2 * stretch;
+  const std::vector<uint32_t> begins =
+      all ? std::vector<uint32_t>{0}
+          : std::vector<uint32_t>{(grid.blocks - 2 * stretch) / 3, (2 * grid.blocks - stretch) / 3};
+  for (uint32_t begin : begins) {
+    counter.BeginStretch();
+    for (uint32_t b = begin; b < begin + (all ? grid.blocks : stretch); ++b) {
+      block.Run(b);
+      counter.EndBlock();
+    }
+  }
+  return counter.Finish();
 }
 
 }  // namespace csc::test::ptx

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/solvers/engines/cuda/emulated/counts.h"
 #include "tests/solvers/engines/cuda/emulated/ptx.h"
 
 namespace csc::test::ptx {
@@ -44,7 +45,8 @@ class DeviceMemory {
     std::vector<Accesses> access;  // likewise; within one launch
   };
 
-  void Add(void* data, size_t bytes);
+  // Leaves what is there as it is where it counts as written.
+  void Add(void* data, size_t bytes, bool written = false);
   void Remove(void* data);
   // Null where these bytes are not within one allocation.
   Block* Find(const void* data, size_t bytes);
@@ -72,6 +74,11 @@ struct Grid {
 // `parameters`: as the kernel declares them.
 void Run(const Kernel& kernel, const Grid& grid, const std::vector<char>& parameters,
          DeviceMemory* memory);
+
+// Runs two stretches of so many neighbouring blocks, or all where there are no more. As
+// other blocks are left out, global memory holds anything: it is not checked who wrote it.
+Counts CountSome(const Kernel& kernel, const Grid& grid, const std::vector<char>& parameters,
+                 uint32_t stretch, DeviceMemory* memory);
 
 }  // namespace csc::test::ptx
 

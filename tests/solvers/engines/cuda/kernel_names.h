@@ -1,0 +1,28 @@
+// What tests call kernels.
+
+#ifndef CSC_TESTS_SOLVERS_ENGINES_CUDA_KERNEL_NAMES_H_
+#define CSC_TESTS_SOLVERS_ENGINES_CUDA_KERNEL_NAMES_H_
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <memory>
+#include <regex>
+#include <string>
+
+namespace csc::test {
+
+// RunFlat<K> of "void csc::cuda::(anonymous namespace)::RunFlat<csc::cuda::K>(csc::cuda::K, ...)".
+inline std::string KernelName(const std::string& mangled) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> text(
+      abi::__cxa_demangle(mangled.c_str(), nullptr, nullptr, &status), std::free);
+  std::string kernel = status == 0 ? text.get() : mangled;
+  kernel = kernel.substr(kernel.find("Run"));
+  kernel = kernel.substr(0, kernel.rfind(">(") + 1);
+  return std::regex_replace(kernel, std::regex("csc::cuda::"), "");
+}
+
+}  // namespace csc::test
+
+#endif  // CSC_TESTS_SOLVERS_ENGINES_CUDA_KERNEL_NAMES_H_
