@@ -47,7 +47,7 @@ std::unique_ptr<Winograd> MakeWinograd(Opcode op, const ConvolutionShape& shape,
     if (!PrefersWinograd(op, *map)) {
       *why = fmt::format("Winograd would take {:.0f} % of the products", 100 * map->RelativeCost());
     } else if (op != Opcode::kFilterGradient && map->IsBoundByFilters()) {
-      *why = "Winograd would read four times as many filters for an image of one tile";
+      *why = "Winograd would read four times as many filters for few tiles";
     } else {
       return map;
     }
