@@ -24,7 +24,7 @@ constexpr int64_t kGranule = int64_t{2} << 20;
 DeviceProgram::DeviceProgram(const Program& program, Arithmetic arithmetic, const Tuning& tuning,
                              std::unique_ptr<Backend> backend)
     : program_(program),
-      plan_(MakePlan(program, arithmetic)),
+      plan_(MakePlan(program, arithmetic, tuning.pairs)),
       tuning_(tuning),
       backend_(std::move(backend)),
       parameters_(backend_.get()),

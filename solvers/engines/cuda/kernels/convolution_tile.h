@@ -19,6 +19,7 @@
 #include "solvers/engines/cuda/kernels/elementwise.h"
 #include "solvers/engines/cuda/kernels/host_device.h"
 #include "solvers/engines/cuda/kernels/mma.h"
+#include "solvers/engines/cuda/kernels/pairs.h"
 
 namespace csc::cuda {
 
@@ -28,11 +29,12 @@ namespace csc::cuda {
 constexpr int kTensorWords = 2 * kMmaWords;
 
 // The source channel, in its chunk, of value `k` of word `i` of quad `t`. The first
-// product's channels come first, so that a short chunk needs but one.
+// product's channels come first, so that a short chunk needs but one. Those of a word of
+// bfloat16 are a pair (pairs.h).
 template <typename Format>
 CSC_HOST_DEVICE constexpr uint32_t TensorChannel(uint32_t t, uint32_t i, uint32_t k) {
   if (Format::kInOrder) return 4 * t + i;
-  return ((i / 2) * kMmaWords + 2 * t + i % 2) * Format::kPerWord + k;
+  return (i / 2 * Format::kPerWord + k) * kMmaWords + 2 * t + i % 2;
 }
 
 // Where quad `t` of a position is, in quads: turned so that eight lanes that
@@ -173,16 +175,17 @@ struct ConvolutionTile {
   }
 
   // Ends a block: what becomes of the sums that a warp has kept, [channel of the group]
-  // [its pixels], kRow words a channel. Lanes have neighbouring pixels, and each some
-  // neighbouring channels at a time.
+  // [its pixels], kRow words a channel. Lanes have neighbouring pixels, and each both
+  // channels of some neighbouring pairs (pairs.h) at a time.
   template <uint32_t kGroup, uint32_t kWarpPixels, uint32_t kRow>
   CSC_HOST_DEVICE void Finish(uint32_t block, uint32_t warp, const uint32_t* kept) const {
     constexpr uint32_t kColumns = kWarpPixels < kWarpLanes ? kWarpPixels : kWarpLanes;
     constexpr uint32_t kPixels = kWarpPixels / kColumns;  // of a lane
     constexpr uint32_t kCount = 8;
-    constexpr uint32_t kChannels = kCount / kPixels;  // of a lane at a time
-    constexpr uint32_t kStep = kWarpLanes / kColumns * kChannels;
-    static_assert(kGroup % kStep == 0 && kCount % kPixels == 0, "whole steps");
+    constexpr uint32_t kApart = kCount / 2;
+    constexpr uint32_t kPairs = kApart / kPixels;  // of a lane at a time
+    constexpr uint32_t kStep = kWarpLanes / kColumns * kPairs;
+    static_assert(kPairApart % kPairs == 0 && kGroup % (2 * kStep) == 0, "whole steps");
     const Place p = PlaceOf(block);
     const float scale = a.scale.value();
     const uint32_t plane = a.result_size[0] * a.result_size[1];
@@ -195,24 +198,28 @@ struct ConvolutionTile {
                              &inside[j]);
       }
       CSC_NO_UNROLL
-      for (uint32_t c = lane / kColumns * kChannels; c < kGroup; c += kStep) {
-        const uint32_t first = p.group * kGroup + c;
+      for (uint32_t pair = lane / kColumns * kPairs; pair < kGroup / 2; pair += kStep) {
+        const uint32_t first_kept = FirstOfPair(pair);
+        const uint32_t first = p.group * kGroup + first_kept;
         if (first >= a.result_channels) break;
         Element elements[kCount];
         float values[kCount];
         CSC_UNROLL
-        for (uint32_t k = 0; k < kChannels; ++k) {
-          const bool present = first + k < a.result_channels;
-          const uint32_t channel = present ? first + k : first;
+        for (uint32_t k = 0; k < 2 * kPairs; ++k) {
+          const uint32_t further = k < kPairs ? k : k - kPairs + kPairApart;
+          const bool present = first + further < a.result_channels;
+          const uint32_t channel = present ? first + further : first;
           CSC_UNROLL
           for (uint32_t j = 0; j < kPixels; ++j) {
             elements[k * kPixels + j] = {p.part * a.batch + image[j], channel * plane + inside[j],
                                          channel, present && found[j]};
             values[k * kPixels + j] =
-                scale * AsFloat(kept[(c + k) * kRow + lane % kColumns + j * kColumns]);
+                scale *
+                AsFloat(kept[(first_kept + further) * kRow + lane % kColumns + j * kColumns]);
           }
         }
-        a.epilogue.template Finish<kCount, kPixels>(elements, values);
+        a.epilogue.template Finish<kCount, kPixels, Format::kPerWord == 2 ? kApart : 0>(elements,
+                                                                                        values);
       }
     });
   }
@@ -237,8 +244,19 @@ struct ConvolutionTile {
   CSC_HOST_DEVICE void LoadPosition(uint32_t position, bool inside, uint32_t image, int32_t h,
                                     int32_t w, uint32_t first_channel, uint32_t* shared) const {
     const uint32_t plane = a.source_size[0] * a.source_size[1];
+    const uint32_t first_plane = a.source.pairs ? PairPlane(first_channel) : first_channel;
     const float* x = a.source.data;
-    if (inside) x = a.source.At(image, first_channel * plane + h * a.source_size[1] + w);
+    if (inside) x = a.source.At(image, first_plane * plane + h * a.source_size[1] + w);
+    if constexpr (Format::kPerWord == 2) {
+      if (a.source.pairs) {
+        const auto* const pairs = reinterpret_cast<const uint32_t*>(x);
+        return LayWords(position, shared, [&](uint32_t t, uint32_t i) {
+          const uint32_t channel = TensorChannel<Format>(t, i, 0);
+          const bool present = inside && first_channel + channel < a.source_channels;
+          return present ? Read(pairs + PairPlane(channel) * plane) : 0u;
+        });
+      }
+    }
     float values[kChunk];
     // Asked once for all channels, not for each.
     if (first_channel + kChunk <= a.source_channels) {
@@ -246,18 +264,24 @@ struct ConvolutionTile {
     } else {
       ReadChannels<false>(x, plane, inside, a.source_channels - first_channel, values);
     }
+    LayWords(position, shared, [&](uint32_t t, uint32_t i) {
+      float in_word[Format::kPerWord];
+      CSC_UNROLL
+      for (uint32_t k = 0; k < Format::kPerWord; ++k) {
+        in_word[k] = values[TensorChannel<Format>(t, i, k)];
+      }
+      return Format::Word(in_word);
+    });
+  }
+
+  // word(t, i) is word i of quad t of a position.
+  template <typename WordOf>
+  CSC_HOST_DEVICE static void LayWords(uint32_t position, uint32_t* shared, const WordOf& word) {
     CSC_UNROLL
     for (uint32_t t = 0; t < 4; ++t) {
       uint32_t words[4];
       CSC_UNROLL
-      for (uint32_t i = 0; i < 4; ++i) {
-        float in_word[Format::kPerWord];
-        CSC_UNROLL
-        for (uint32_t k = 0; k < Format::kPerWord; ++k) {
-          in_word[k] = values[TensorChannel<Format>(t, i, k)];
-        }
-        words[i] = Format::Word(in_word);
-      }
+      for (uint32_t i = 0; i < 4; ++i) words[i] = word(t, i);
       WriteWords(words, shared + TensorQuad(position, t) * 4);
     }
   }

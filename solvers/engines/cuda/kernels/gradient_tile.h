@@ -14,6 +14,7 @@
 
 #include "solvers/engines/cuda/kernels/host_device.h"
 #include "solvers/engines/cuda/kernels/mma.h"
+#include "solvers/engines/cuda/kernels/pairs.h"
 #include "solvers/engines/cuda/kernels/warp.h"
 
 namespace csc::cuda {
@@ -140,9 +141,15 @@ struct GradientTile {
   CSC_HOST_DEVICE void LoadChannels(const Source& values, uint32_t n, uint32_t channels,
                                     uint32_t first, bool inside, uint32_t plane, uint32_t position,
                                     uint32_t warp, uint32_t* shared, uint32_t shared_row) const {
+    const bool pairs = kRounding == Rounding::kBfloat16 && values.pairs;
+    const uint32_t first_plane = (pairs ? PairPlane(first) : first) + warp;
+    const float* const from = values.At(n, inside ? first_plane * plane + position : 0);
     first += warp;
-    const float* const from = values.At(n, inside ? first * plane + position : 0);
     shared += warp * shared_row;
+    if (pairs) {
+      return CopyPairs(reinterpret_cast<const uint32_t*>(from), plane, inside,
+                       first < channels ? channels - first : 0, shared, shared_row);
+    }
     // Asked once for all channels, not for each.
     if (first + kCode - kWarps < channels) {
       CopyChannels<kRounding, true>(from, plane, inside, 0, shared, shared_row);
@@ -163,6 +170,19 @@ struct GradientTile {
       *shared = Rounded<kRounding>(present ? Read(from) : 0.0f);
       from += kWarps * plane;
       shared += kWarps * shared_row;
+    }
+  }
+  // The same where each word holds two of them.
+  CSC_HOST_DEVICE static void CopyPairs(const uint32_t* from, uint32_t plane, bool inside,
+                                        uint32_t channels, uint32_t* shared, uint32_t shared_row) {
+    CSC_UNROLL
+    for (uint32_t i = 0; i < kCode / 2; i += kWarps) {
+      const uint32_t c = FirstOfPair(i);
+      const uint32_t word = inside && c < channels ? Read(from) : 0u;
+      // A bfloat16 in the upper half is the same number in TF32.
+      shared[c * shared_row] = word << 16;
+      shared[(c + kPairApart) * shared_row] = word & 0xFFFF0000;
+      from += kWarps * plane;
     }
   }
 
