@@ -70,7 +70,9 @@ void Binder::BindStep(const Step& step) {
 }
 
 Epilogue Binder::EpilogueOf(const Step& step) const {
+  const Shape& s = ShapeOf(program_.instructions()[step.instruction()].result);
   Epilogue epilogue;
+  epilogue.plane = static_cast<uint32_t>(s.height * s.width);
   for (const Link& link : step.links) {
     const Instruction& i = program_.instructions()[link.instruction];
     Stage stage;
@@ -118,8 +120,10 @@ EpilogueOperand Binder::OperandOf(ValueId value) const {
 
 Elementwise Binder::ElementwiseOf(ValueId value, const Epilogue& epilogue) const {
   const Shape& s = ShapeOf(value);
-  return {Divisor(s.height * s.width), Divisor(s.channels), static_cast<uint32_t>(Elements(value)),
-          epilogue};
+  const auto channels = static_cast<uint32_t>(s.channels);
+  const int64_t pairs = batch_ * PairPlanes(channels) * s.height * s.width;
+  return {Divisor(s.height * s.width), Divisor(PairPlanes(channels)), channels,
+          static_cast<uint32_t>(pairs), epilogue};
 }
 
 void Binder::BindPointwise(const Step& step) {
@@ -149,7 +153,8 @@ void Binder::BindLongSum(const Instruction& i) {
       part.terms[stage.end_term++] = TermOf(i.terms[next++]);
     }
     if (next == i.terms.size()) stage.map = MapOf(i);
-    Add(PointwiseKernel{ElementwiseOf(i.result, part)}, Elementwise::Indices(Elements(i.result)));
+    const PointwiseKernel kernel = {ElementwiseOf(i.result, part)};
+    Add(kernel, Elementwise::Indices(kernel.size));
   }
 }
 

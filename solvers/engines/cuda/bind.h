@@ -32,6 +32,8 @@ struct Tuning {
   // the table of tensor cores' tiles wants a tile must leave.
   int capability = 80;
   double tensor_blocks = 1;
+  // Whether values that only tensor cores multiply are stored in bfloat16: the same bits.
+  bool pairs = true;
   // The same where sums would be shared out: for these blocks, and for the threads that it
   // wants a direct convolution to leave (with 0 none are), and the products that each of
   // these must have left.

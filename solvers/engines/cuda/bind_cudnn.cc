@@ -59,8 +59,9 @@ void Binder::AddCudnnConvolution(const Instruction& i, ValueId result, const Epi
   Add(call, 1);
   if (finished) return;
   // Its epilogues are not ours: the sums go through memory, to a kernel that finishes them.
-  Add(AddPartsKernel{ElementwiseOf(result, epilogue), scratch.sums, 1, scale},
-      Elementwise::Indices(Elements(result)));
+  const AddPartsKernel kernel = {ElementwiseOf(result, epilogue), scratch.sums, 1,
+                                 static_cast<uint32_t>(Elements(result)), scale};
+  Add(kernel, Elementwise::Indices(kernel.size));
 }
 
 float* Binder::AddCudnnGradient(const Instruction& i, int64_t entries) {

@@ -44,8 +44,9 @@ void Binder::AddInParts(const TensorTile& tile, ValueId result, const Epilogue& 
   part.stages[0].carries = true;
   part.stages[0].result = {sums, static_cast<uint32_t>(ShapeOf(result).size())};
   run_->launches.push_back(bind(part));
-  Add(AddPartsKernel{ElementwiseOf(result, epilogue), sums, static_cast<uint32_t>(tile.parts)},
-      Elementwise::Indices(size));
+  const AddPartsKernel kernel = {ElementwiseOf(result, epilogue), sums,
+                                 static_cast<uint32_t>(tile.parts), static_cast<uint32_t>(size)};
+  Add(kernel, Elementwise::Indices(kernel.size));
 }
 
 void Binder::BindConvolution(const Instruction& i, ValueId result, const Epilogue& epilogue) {

@@ -26,10 +26,11 @@ DeviceProgram::DeviceProgram(const Program& program, Arithmetic arithmetic, cons
     : program_(program),
       backend_(std::move(backend)),
       tuning_(tuning),
-      plan_(MakePlan(
-          program_, arithmetic,
-          PlanCudnn(program_, arithmetic, tuning.cudnn, tuning.cudnn_products,
-                    [this](std::string* why_not) { return backend_->OpenCudnn(why_not); }))),
+      plan_(
+          MakePlan(program_, arithmetic,
+                   PlanCudnn(program_, arithmetic, tuning.cudnn, tuning.cudnn_products,
+                             [this](std::string* why_not) { return backend_->OpenCudnn(why_not); }),
+                   tuning.pairs)),
       parameters_(backend_.get()),
       filters_(backend_.get()),
       values_(backend_.get()),

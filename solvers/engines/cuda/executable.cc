@@ -244,7 +244,9 @@ std::string CudaExecutable::Describe() const {
     }
     for (int k : together) {
       if (k != together[0]) text += ", ";
-      text += Name(program_.instructions()[k].op);
+      const Instruction& one = program_.instructions()[k];
+      text += Name(one.op);
+      if (one.result >= 0 && plan_.pairs[one.result]) text += " (kept in bfloat16)";
     }
     if (step.convolution >= 0) {
       text += fmt::format(" at the end of {}", Name(program_.instructions()[step.convolution].op));
@@ -263,7 +265,7 @@ std::string CudaExecutable::Describe() const {
       "{} bytes of GPU memory, {} for parameters and {} for values, of which a run reads and "
       "writes {} an image",
       WorkspaceBytes(), device_.ParameterBytes(), device_.ValueBytes(),
-      BytesFor<float>(plan_.FloatsMoved(program_)));
+      BytesFor<float>(plan_.WordsMoved(program_)));
   if (device_.LatestBatch() > 0) {
     text += fmt::format("; a graph of {} kernels at batch {}", device_.LatestLaunches(),
                         device_.LatestBatch());

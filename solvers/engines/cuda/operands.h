@@ -27,7 +27,7 @@ class Operands {
   Result At(ValueId v) const {
     const Place& place = plan_.steps.places[v];
     return {addresses_.values + plan_.offsets[place.whole] * batch_ + place.inside,
-            static_cast<uint32_t>(ShapeOf(place.whole).size())};
+            static_cast<uint32_t>(plan_.WordsOf(program_, place.whole)), plan_.pairs[v]};
   }
   const Shape& ShapeOf(ValueId v) const { return program_.shape(v); }
   int64_t Elements(ValueId v) const { return batch_ * ShapeOf(v).size(); }

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "solvers/engines/cuda/kernels/pairs.h"
 #include "solvers/engines/cuda/kernels/tensor_convolution.h"
 #include "solvers/engines/cuda/tensor_tiles.h"
 
@@ -25,12 +26,61 @@ struct Lifetime {
   bool Meets(const Lifetime& other) const { return first <= other.last && other.first <= last; }
 };
 
+// Whether tensor cores take both of a product's factors, which they round to the plan's
+// arithmetic as they load them.
+bool IsProductOnTensorCores(const Program& program, const Plan& plan, const Instruction& i) {
+  if (plan.cudnn.Serves(program, i)) return false;
+  if (IsConvolution(i.op)) return plan.OnTensorCores(i);
+  return i.op == Opcode::kFilterGradient && plan.tensor_cores() &&
+         WhyNoTensorGradient(i, program.shape(i.terms[1].value)) == nullptr;
+}
+
+// Whether a step's kernel has both channels of a pair at hand when it stores a result: those
+// whose blocks have a channel each do not.
+bool StoresPairs(const Program& program, const Plan& plan, const Step& step) {
+  const Instruction& first =
+      program.instructions()[step.convolution >= 0 ? step.convolution : step.instruction()];
+  if (IsConvolution(first.op)) return IsProductOnTensorCores(program, plan, first);
+  const bool flat = first.op == Opcode::kPointwise || first.op == Opcode::kMask;
+  return flat && EndsInEpilogue(program, step) && step.sums.empty();
+}
+
+// Values that nothing but products of bfloat16 numbers reads: rounded when they are stored,
+// not when they are loaded, they are the same factors. Whatever else reads a value is owed
+// all of its bits, and outputs, joins and their parts are laid out as the world outside and
+// the copying of channels know them.
+void FindPairs(const Program& program, bool wanted, Plan* plan) {
+  const Steps& steps = plan->steps;
+  plan->pairs.assign(program.num_values(), false);
+  if (!wanted || plan->arithmetic != Arithmetic::kBfloat16) return;
+  for (const Step& step : steps.list) {
+    if (!StoresPairs(program, *plan, step)) continue;
+    for (const Link& link : step.links) {
+      if (link.stored) plan->pairs[program.instructions()[link.instruction].result] = true;
+    }
+  }
+  const auto exclude = [plan](ValueId value) { plan->pairs[value] = false; };
+  for (ValueId output : program.outputs()) exclude(output);
+  for (ValueId v = 0; v < program.num_values(); ++v) {
+    if (steps.places[v].whole == v) continue;
+    exclude(v);
+    exclude(steps.places[v].whole);
+  }
+  for (const Step& step : steps.list) {
+    for (const Reading& reading : steps.ReadingsOf(program, step)) {
+      const Instruction& by = program.instructions()[reading.instruction];
+      if (!IsProductOnTensorCores(program, *plan, by)) exclude(reading.value);
+    }
+  }
+}
+
 // Of wholes, from the first of their parts to the last use of any.
-std::vector<Lifetime> FindLifetimes(const Program& program, const Steps& steps) {
+std::vector<Lifetime> FindLifetimes(const Program& program, const Plan& plan) {
+  const Steps& steps = plan.steps;
   constexpr int kNever = std::numeric_limits<int>::max();
   std::vector<Lifetime> lifetimes;
   for (ValueId v = 0; v < program.num_values(); ++v) {
-    lifetimes.push_back({v, program.shape(v).size(), kNever, -1});
+    lifetimes.push_back({v, plan.WordsOf(program, v), kNever, -1});
   }
   for (ValueId input : program.inputs()) lifetimes[input].first = -1;
   const auto use = [&](ValueId v, int step) {
@@ -53,7 +103,7 @@ std::vector<Lifetime> FindLifetimes(const Program& program, const Steps& steps) 
 // All lifetimes are known, so the largest values are placed first, each at the
 // lowest place that none of those met in time covers.
 void PlaceValues(const Program& program, Plan* plan) {
-  std::vector<Lifetime> lifetimes = FindLifetimes(program, plan->steps);
+  std::vector<Lifetime> lifetimes = FindLifetimes(program, *plan);
   plan->offsets.assign(lifetimes.size(), -1);
   lifetimes.erase(std::remove_if(lifetimes.begin(), lifetimes.end(),
                                  [](const Lifetime& l) { return l.last < 0; }),
@@ -126,23 +176,30 @@ const PackedFilters* Plan::FindFilters(const Instruction& convolution) const {
   return nullptr;
 }
 
-int64_t Plan::FloatsMoved(const Program& program) const {
-  int64_t floats = 0;
-  for (const Step& step : steps.list) {
-    for (ValueId value : steps.ReadBy(program, step)) floats += program.shape(value).size();
-    for (const Link& link : step.links) {
-      const ValueId result = program.instructions()[link.instruction].result;
-      if (result >= 0 && link.stored) floats += program.shape(result).size();
-    }
-  }
-  return floats;
+int64_t Plan::WordsOf(const Program& program, ValueId value) const {
+  const Shape& s = program.shape(value);
+  if (!pairs[value]) return s.size();
+  return PairPlanes(static_cast<uint32_t>(s.channels)) * s.height * s.width;
 }
 
-Plan MakePlan(const Program& program, Arithmetic arithmetic, CudnnPlan cudnn) {
+int64_t Plan::WordsMoved(const Program& program) const {
+  int64_t words = 0;
+  for (const Step& step : steps.list) {
+    for (ValueId value : steps.ReadBy(program, step)) words += WordsOf(program, value);
+    for (const Link& link : step.links) {
+      const ValueId result = program.instructions()[link.instruction].result;
+      if (result >= 0 && link.stored) words += WordsOf(program, result);
+    }
+  }
+  return words;
+}
+
+Plan MakePlan(const Program& program, Arithmetic arithmetic, CudnnPlan cudnn, bool pairs) {
   Plan plan;
   plan.arithmetic = arithmetic;
   plan.cudnn = std::move(cudnn);
   plan.steps = MakeSteps(program);
+  FindPairs(program, pairs, &plan);
   PlaceValues(program, &plan);
   CollectFilters(program, &plan);
   for (const Instruction& i : program.instructions()) {

@@ -38,6 +38,7 @@ struct Plan {
   // never stored or lies in another.
   std::vector<int64_t> offsets;
   int64_t floats_per_image = 0;  // of all values that live at one time
+  std::vector<bool> pairs;       // by value: stored as bfloat16 (kernels/pairs.h)
   std::vector<PackedFilters> filters;
   int64_t filter_floats = 0;
   CudnnPlan cudnn;
@@ -51,14 +52,17 @@ struct Plan {
   // Whether this convolution does: there is a kernel. All others are direct, in
   // float32.
   bool OnTensorCores(const Instruction& convolution) const;
-  // Floats that the steps read from and write to values, for each image.
-  int64_t FloatsMoved(const Program& program) const;
+  // Words of 32 bits that a value takes, for each image.
+  int64_t WordsOf(const Program& program, ValueId value) const;
+  // Words that the steps read from and write to values, for each image.
+  int64_t WordsMoved(const Program& program) const;
   // Null for filters that have not been collected, as those of a map that cuDNN serves.
   const PackedFilters* FindFilters(const Instruction& convolution) const;
 };
 
+// Without `pairs` all values are float32. That changes no result.
 Plan MakePlan(const Program& program, Arithmetic arithmetic = Arithmetic::kFloat32,
-              CudnnPlan cudnn = {});
+              CudnnPlan cudnn = {}, bool pairs = true);
 
 }  // namespace csc::cuda
 

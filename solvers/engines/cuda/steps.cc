@@ -242,9 +242,8 @@ class StepMaker {
     const auto link = std::find_if(step->links.begin(), step->links.end(),
                                    [&](const Link& l) { return ResultOf(l) == i.terms[0].value; });
     if (link == step->links.end() || step->convolution >= 0) return false;
-    const Instruction& first = instructions_[step->instruction()];
-    if (!HasEpilogue(first.op) || IsConvolution(first.op)) return false;
-    if (AddedTerms(first) > Epilogue::kMaxTerms) return false;
+    if (!EndsInEpilogue(program_, *step)) return false;
+    if (IsConvolution(instructions_[step->instruction()].op)) return false;
     if (i.terms.back().value == i.terms[0].value) {
       if (i.channel_sum == ChannelSum::kTimesSignOfSecond) return false;
     } else if (step_of_[Operand(i.terms.back())] >= number) {
@@ -312,30 +311,51 @@ bool Steps::IsInPlace(const Program& program, const Instruction& copy) const {
                      [&](const Term& term) { return IsInPlace(program, copy, term); });
 }
 
-std::vector<ValueId> Steps::ReadBy(const Program& program, const Step& step) const {
-  std::vector<ValueId> read, written;
-  const auto add = [&](ValueId value) {
+std::vector<Reading> Steps::ReadingsOf(const Program& program, const Step& step) const {
+  const std::vector<Instruction>& instructions = program.instructions();
+  std::vector<Reading> readings;
+  const auto add = [&](ValueId value, int instruction) {
     const int by = recomputed[value];
-    if (by >= 0) value = program.instructions()[by].terms[0].value;
-    const auto holds = [value](const std::vector<ValueId>& values) {
-      return std::find(values.begin(), values.end(), value) != values.end();
-    };
-    if (!holds(read) && !holds(written)) read.push_back(value);
+    readings.push_back({by < 0 ? value : instructions[by].terms[0].value, instruction});
   };
-  if (step.convolution >= 0) add(program.instructions()[step.convolution].terms[0].value);
+  if (step.convolution >= 0) add(instructions[step.convolution].terms[0].value, step.convolution);
   for (const Link& link : step.links) {
-    const Instruction& i = program.instructions()[link.instruction];
+    const Instruction& i = instructions[link.instruction];
     for (size_t t = 0; t < i.terms.size(); ++t) {
-      if (static_cast<int>(t) != link.carried) add(i.terms[t].value);
+      if (static_cast<int>(t) != link.carried) add(i.terms[t].value, link.instruction);
     }
-    if (i.result >= 0) written.push_back(i.result);
   }
   for (const Sums& sums : step.sums) {
+    const ValueId summed =
+        sums.link < 0 ? -1 : instructions[step.links[sums.link].instruction].result;
     for (int k : sums.instructions) {
-      for (const Term& term : program.instructions()[k].terms) add(term.value);
+      for (const Term& term : instructions[k].terms) {
+        if (term.value != summed) add(term.value, k);
+      }
     }
   }
+  return readings;
+}
+
+std::vector<ValueId> Steps::ReadBy(const Program& program, const Step& step) const {
+  std::vector<ValueId> written, read;
+  for (const Link& link : step.links) {
+    written.push_back(program.instructions()[link.instruction].result);
+  }
+  const auto holds = [](const std::vector<ValueId>& values, ValueId value) {
+    return std::find(values.begin(), values.end(), value) != values.end();
+  };
+  for (const Reading& reading : ReadingsOf(program, step)) {
+    if (holds(written, reading.value) || holds(read, reading.value)) continue;
+    read.push_back(reading.value);
+  }
   return read;
+}
+
+bool EndsInEpilogue(const Program& program, const Step& step) {
+  const Instruction& first = program.instructions()[step.instruction()];
+  return HasEpilogue(first.op) &&
+         (step.convolution >= 0 || AddedTerms(first) <= Epilogue::kMaxTerms);
 }
 
 Steps MakeSteps(const Program& program) { return StepMaker(program).Make(); }

@@ -44,6 +44,12 @@ struct Place {
   int64_t inside = 0;  // in floats, of each sample
 };
 
+// A value that a step reads from memory, and the instruction that needs it.
+struct Reading {
+  ValueId value = -1;
+  int instruction = -1;
+};
+
 struct Steps {
   std::vector<Step> list;
   // By value: for those that are never stored because each use computes them anew, the
@@ -56,12 +62,18 @@ struct Steps {
   // Whether this term of a join or view, or each of them, is where its copy would be.
   bool IsInPlace(const Program& program, const Instruction& copy, const Term& term) const;
   bool IsInPlace(const Program& program, const Instruction& copy) const;
-  // The values that a step reads and has not written itself, each once: for one that is not
-  // stored that which it is computed from.
+  // All that a step reads, for a value that is not stored that which it is computed from.
+  // What a link before has computed is at hand, unless it asks for it as another term.
+  std::vector<Reading> ReadingsOf(const Program& program, const Step& step) const;
+  // The values of them that it has not written itself, each once.
   std::vector<ValueId> ReadBy(const Program& program, const Step& step) const;
 };
 
 Steps MakeSteps(const Program& program);
+
+// Whether a step is one kernel that ends in an epilogue: not so sums too long for one, nor
+// what neither convolves nor maps elements.
+bool EndsInEpilogue(const Program& program, const Step& step);
 
 }  // namespace csc::cuda
 

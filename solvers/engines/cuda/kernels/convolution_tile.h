@@ -19,6 +19,7 @@
 #include "solvers/engines/cuda/kernels/elementwise.h"
 #include "solvers/engines/cuda/kernels/host_device.h"
 #include "solvers/engines/cuda/kernels/mma.h"
+#include "solvers/engines/cuda/kernels/pairs.h"
 
 namespace csc::cuda {
 
@@ -28,11 +29,12 @@ namespace csc::cuda {
 constexpr int kTensorWords = 2 * kMmaWords;
 
 // The source channel, in its chunk, of value `k` of word `i` of quad `t`. The first
-// product's channels come first, so that a short chunk needs but one.
+// product's channels come first, so that a short chunk needs but one. Those of a word of
+// bfloat16 are a pair (pairs.h).
 template <typename Format>
 CSC_HOST_DEVICE constexpr uint32_t TensorChannel(uint32_t t, uint32_t i, uint32_t k) {
   if (Format::kInOrder) return 4 * t + i;
-  return ((i / 2) * kMmaWords + 2 * t + i % 2) * Format::kPerWord + k;
+  return (i / 2 * Format::kPerWord + k) * kMmaWords + 2 * t + i % 2;
 }
 
 // Where quad `t` of a position is, in quads: turned so that eight lanes that
@@ -174,7 +176,8 @@ struct ConvolutionTile {
 
   // Ends a block: what becomes of the sums that a warp has kept, [channel of the group]
   // [its pixels], kRow words a channel. Lanes have neighbouring pixels, and each some
-  // neighbouring channels at a time.
+  // neighbouring channels at a time; where results may be pairs (pairs.h), both channels of
+  // some neighbouring pairs.
   template <uint32_t kGroup, uint32_t kWarpPixels, uint32_t kRow>
   CSC_HOST_DEVICE void Finish(uint32_t block, uint32_t warp, const uint32_t* kept) const {
     constexpr uint32_t kColumns = kWarpPixels < kWarpLanes ? kWarpPixels : kWarpLanes;
@@ -182,7 +185,9 @@ struct ConvolutionTile {
     constexpr uint32_t kCount = 8;
     constexpr uint32_t kChannels = kCount / kPixels;  // of a lane at a time
     constexpr uint32_t kStep = kWarpLanes / kColumns * kChannels;
+    constexpr uint32_t kPairs = Format::kPerWord == 2 ? kChannels / 2 : 0;
     static_assert(kGroup % kStep == 0 && kCount % kPixels == 0, "whole steps");
+    static_assert(kPairs == 0 || kPairApart % kPairs == 0, "pairs of one sixteen");
     const Place p = PlaceOf(block);
     const float scale = a.scale.value();
     const uint32_t plane = a.result_size[0] * a.result_size[1];
@@ -196,30 +201,47 @@ struct ConvolutionTile {
       }
       CSC_NO_UNROLL
       for (uint32_t c = lane / kColumns * kChannels; c < kGroup; c += kStep) {
-        const uint32_t first = p.group * kGroup + c;
+        const uint32_t first_kept = kPairs > 0 ? FirstOfPair(c / 2) : c;
+        const uint32_t first = p.group * kGroup + first_kept;
         if (first >= a.result_channels) break;
         Element elements[kCount];
         float values[kCount];
         CSC_UNROLL
         for (uint32_t k = 0; k < kChannels; ++k) {
-          const bool present = first + k < a.result_channels;
-          const uint32_t channel = present ? first + k : first;
+          const uint32_t further = kPairs > 0 && k >= kPairs ? k - kPairs + kPairApart : k;
+          const bool present = first + further < a.result_channels;
+          const uint32_t channel = present ? first + further : first;
           CSC_UNROLL
           for (uint32_t j = 0; j < kPixels; ++j) {
             elements[k * kPixels + j] = {p.part * a.batch + image[j], channel * plane + inside[j],
                                          channel, present && found[j]};
             values[k * kPixels + j] =
-                scale * AsFloat(kept[(c + k) * kRow + lane % kColumns + j * kColumns]);
+                scale *
+                AsFloat(kept[(first_kept + further) * kRow + lane % kColumns + j * kColumns]);
           }
         }
-        a.epilogue.template Finish<kCount, kPixels>(elements, values);
+        a.epilogue.template Finish<kCount, kPixels, kPairs * kPixels>(elements, values);
       }
     });
   }
 
   CSC_HOST_DEVICE void Load(uint32_t block, uint32_t warp, uint32_t round, uint32_t* shared) const {
+    const uint32_t first = (FirstChunk(block) + round) * kChunk;
+    if constexpr (Format::kPerWord == 2) {
+      if (a.source.pairs) {
+        return LoadPlanes<uint32_t, kTensorWords>(block, warp, PairPlane(first),
+                                                  PairPlanes(a.source_channels), shared);
+      }
+    }
+    LoadPlanes<float, kChunk>(block, warp, first, a.source_channels, shared);
+  }
+
+  // kCount from the first on, of `planes` in all: of channels, or of pairs of them in words.
+  template <typename T, uint32_t kCount>
+  CSC_HOST_DEVICE void LoadPlanes(uint32_t block, uint32_t warp, uint32_t first, uint32_t planes,
+                                  uint32_t* shared) const {
     const Place p = PlaceOf(block);
-    const uint32_t first_channel = (FirstChunk(block) + round) * kChunk;
+    const uint32_t plane = a.source_size[0] * a.source_size[1];
     ForEachLane([&](uint32_t lane) {
       for (uint32_t i = warp * kWarpLanes + lane; i < a.HaloPositions(); i += kThreads) {
         uint32_t row, column;
@@ -229,48 +251,54 @@ struct ConvolutionTile {
         const int32_t w = static_cast<int32_t>(p.column * a.strides[1] + column) + a.origin[1];
         const bool inside =
             image < a.batch && 0 <= h && h < a.source_size[0] && 0 <= w && w < a.source_size[1];
-        LoadPosition(rows * a.pitch + column, inside, image, h, w, first_channel, shared);
+        const float* x = a.source.data;
+        if (inside) x = a.source.At(image, first * plane + h * a.source_size[1] + w);
+        T values[kCount];
+        ReadPlanes<kCount>(reinterpret_cast<const T*>(x), plane, inside, planes - first, values);
+        LayPosition(rows * a.pitch + column, values, shared);
       }
     });
   }
 
-  CSC_HOST_DEVICE void LoadPosition(uint32_t position, bool inside, uint32_t image, int32_t h,
-                                    int32_t w, uint32_t first_channel, uint32_t* shared) const {
-    const uint32_t plane = a.source_size[0] * a.source_size[1];
-    const float* x = a.source.data;
-    if (inside) x = a.source.At(image, first_channel * plane + h * a.source_size[1] + w);
-    float values[kChunk];
-    // Asked once for all channels, not for each.
-    if (first_channel + kChunk <= a.source_channels) {
-      ReadChannels<true>(x, plane, inside, kChunk, values);
-    } else {
-      ReadChannels<false>(x, plane, inside, a.source_channels - first_channel, values);
+  // What there is of kCount planes from x on, and zeros.
+  template <uint32_t kCount, typename T>
+  CSC_HOST_DEVICE static void ReadPlanes(const T* x, uint32_t plane, bool inside, uint32_t there,
+                                         T* values) {
+    // Asked once for all of them, not for each.
+    if (there >= kCount) return ReadPlanes<kCount, true>(x, plane, inside, kCount, values);
+    ReadPlanes<kCount, false>(x, plane, inside, there, values);
+  }
+  template <uint32_t kCount, bool kWhole, typename T>
+  CSC_HOST_DEVICE static void ReadPlanes(const T* x, uint32_t plane, bool inside, uint32_t there,
+                                         T* values) {
+    CSC_UNROLL
+    for (uint32_t k = 0; k < kCount; ++k) {
+      values[k] = inside && (kWhole || k < there) ? Read(x) : T{0};
+      x += plane;
     }
+  }
+
+  template <typename T>
+  CSC_HOST_DEVICE static void LayPosition(uint32_t position, const T* values, uint32_t* shared) {
     CSC_UNROLL
     for (uint32_t t = 0; t < 4; ++t) {
       uint32_t words[4];
       CSC_UNROLL
-      for (uint32_t i = 0; i < 4; ++i) {
-        float in_word[Format::kPerWord];
-        CSC_UNROLL
-        for (uint32_t k = 0; k < Format::kPerWord; ++k) {
-          in_word[k] = values[TensorChannel<Format>(t, i, k)];
-        }
-        words[i] = Format::Word(in_word);
-      }
+      for (uint32_t i = 0; i < 4; ++i) words[i] = WordOf(t, i, values);
       WriteWords(words, shared + TensorQuad(position, t) * 4);
     }
   }
-
-  // The first `channels` from x on, all where kWhole says so, and zeros.
-  template <bool kWhole>
-  CSC_HOST_DEVICE static void ReadChannels(const float* x, uint32_t plane, bool inside,
-                                           uint32_t channels, float* values) {
+  // Word `i` of quad `t` of a position: of channels, or of pairs, which are such words.
+  CSC_HOST_DEVICE static uint32_t WordOf(uint32_t t, uint32_t i, const float* channels) {
+    float in_word[Format::kPerWord];
     CSC_UNROLL
-    for (uint32_t c = 0; c < kChunk; ++c) {
-      values[c] = inside && (kWhole || c < channels) ? Read(x) : 0.0f;
-      x += plane;
+    for (uint32_t k = 0; k < Format::kPerWord; ++k) {
+      in_word[k] = channels[TensorChannel<Format>(t, i, k)];
     }
+    return Format::Word(in_word);
+  }
+  CSC_HOST_DEVICE static uint32_t WordOf(uint32_t t, uint32_t i, const uint32_t* pairs) {
+    return pairs[PairPlane(TensorChannel<Format>(t, i, 0))];
   }
 };
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "solvers/engines/cuda/kernels/host_device.h"
+#include "solvers/engines/cuda/kernels/pairs.h"
 #include "solvers/program/program.h"
 
 namespace csc::cuda {
@@ -129,12 +130,15 @@ struct Epilogue {
   static constexpr uint32_t kMaxSums = 3;
 
   uint32_t num_stages = 0;
+  uint32_t plane = 0;  // of results that are pairs
   Stage stages[kMaxStages];
   EpilogueTerm terms[kMaxTerms];
 
   // The loops over stages and terms stay loops, or the code of a tile's many elements
-  // would not fit into the cache of instructions. kRun neighbours have one channel.
-  template <int kCount, int kRun = 1, typename Sums = NoSums>
+  // would not fit into the cache of instructions. kRun neighbours have one channel. Only
+  // with kApart may results be pairs, whose second channels are elements too, each so many
+  // after its first.
+  template <int kCount, int kRun = 1, int kApart = 0, typename Sums = NoSums>
   CSC_HOST_DEVICE void Finish(const Element* elements, float* values,
                               const Sums& sums = Sums()) const {
     uint32_t t = 0;
@@ -166,6 +170,12 @@ struct Epilogue {
       }
       sums.template Add<kCount, kRun>(stage, elements, values);
       if (stage.result.data == nullptr) continue;
+      if constexpr (kApart > 0) {
+        if (stage.result.pairs) {
+          StorePairs<kCount, kApart>(stage.result, elements, values);
+          continue;
+        }
+      }
       CSC_UNROLL
       for (int k = 0; k < kCount; ++k) {
         const Element& e = elements[k];
@@ -173,38 +183,64 @@ struct Epilogue {
       }
     }
   }
+
+  template <int kCount, int kApart>
+  CSC_HOST_DEVICE void StorePairs(const Result& result, const Element* elements,
+                                  const float* values) const {
+    CSC_UNROLL
+    for (int k = 0; k < kCount; ++k) {
+      const Element& e = elements[k];
+      if (k / kApart % 2 == 1 || !e.present) continue;
+      const float second = elements[k + kApart].present ? values[k + kApart] : 0.0f;
+      float* const at = result.At(e.sample, e.inside - PairsSkipped(e.channel) * plane);
+      *reinterpret_cast<uint32_t*>(at) = PairWord(values[k], second);
+    }
+  }
 };
 
-// What flat kernels over the elements of an NCHW array share. An index stands for kCount
-// elements 32 apart: a warp reads neighbours, and each thread waits for several at once.
+// What flat kernels over the elements of an NCHW array share. An index stands for the
+// elements of kCount / 2 pairs (pairs.h) 32 apart: a warp reads neighbours, and each thread
+// waits for several at once.
 struct Elementwise {
   static constexpr int kCount = 4;
+  static constexpr int kPairs = kCount / 2;
   static constexpr uint32_t kLanes = 32;
 
   Divisor plane;
-  Divisor channels;
-  uint32_t size;  // elements
+  Divisor pair_planes;
+  uint32_t channels;
+  uint32_t size;  // pairs
   Epilogue epilogue;
 
   static int64_t Indices(int64_t size) {
-    constexpr int64_t kElements = kCount * int64_t{kLanes};
-    return (size + kElements - 1) / kElements * kLanes;
+    constexpr int64_t kOfWarp = kPairs * int64_t{kLanes};
+    return (size + kOfWarp - 1) / kOfWarp * kLanes;
   }
   // Where `kernel`, of this base, computes elements from memory, and its epilogue goes on.
   template <typename K>
   CSC_HOST_DEVICE static void Run(const K& kernel, uint32_t index) {
     Element elements[kCount];
     CSC_UNROLL
-    for (int k = 0; k < kCount; ++k) {
-      const uint32_t i = index / kLanes * (kCount * kLanes) + k * kLanes + index % kLanes;
-      Element& e = elements[k];
-      e.sample = kernel.channels.Split(kernel.plane.Quotient(i), &e.channel);
-      e.inside = i - e.sample * kernel.channels.value() * kernel.plane.value();
-      e.present = i < kernel.size;
+    for (int k = 0; k < kPairs; ++k) {
+      const uint32_t i = index / kLanes * (kPairs * kLanes) + k * kLanes + index % kLanes;
+      uint32_t position, pair_plane;
+      Element& first = elements[k];
+      first.sample = kernel.pair_planes.Split(kernel.plane.Split(i, &position), &pair_plane);
+      first.channel = FirstOfPair(pair_plane);
+      first.inside = first.channel * kernel.plane.value() + position;
+      first.present = i < kernel.size;
+      Element& second = elements[k + kPairs];
+      second = first;
+      if (first.channel + kPairApart < kernel.channels) {
+        second.channel += kPairApart;
+        second.inside += kPairApart * kernel.plane.value();
+      } else {
+        second.present = false;
+      }
     }
     float values[kCount];
     kernel.Compute(elements, values);
-    kernel.epilogue.template Finish<kCount>(elements, values);
+    kernel.epilogue.template Finish<kCount, 1, /*kApart=*/kPairs>(elements, values);
   }
 };
 

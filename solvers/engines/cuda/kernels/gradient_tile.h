@@ -14,6 +14,7 @@
 
 #include "solvers/engines/cuda/kernels/host_device.h"
 #include "solvers/engines/cuda/kernels/mma.h"
+#include "solvers/engines/cuda/kernels/pairs.h"
 #include "solvers/engines/cuda/kernels/warp.h"
 
 namespace csc::cuda {
@@ -113,56 +114,86 @@ struct GradientTile {
     const uint32_t n = tiles[0].Split(tiles[1].Split(p.range * range_tiles + round, &column), &row);
     row *= tile_size[0].value();
     column *= tile_size[1].value();
+    if (kRounding == Rounding::kBfloat16 && code.pairs) {
+      LoadCode<kRounding, true>(p, n, row, column, warp, shared);
+    } else {
+      LoadCode<kRounding, false>(p, n, row, column, warp, shared);
+    }
+    shared += kCode * CodeRow();
+    if (kRounding == Rounding::kBfloat16 && image.pairs) {
+      LoadImage<kRounding, true>(p, n, row, column, warp, shared);
+    } else {
+      LoadImage<kRounding, false>(p, n, row, column, warp, shared);
+    }
+  }
+  // Of sample `n`, from this row and column of the code on; kPairs: pairs of channels in
+  // words, rounded when they were stored (pairs.h).
+  template <Rounding kRounding, bool kPairs>
+  CSC_HOST_DEVICE void LoadCode(const Place& p, uint32_t n, uint32_t row, uint32_t column,
+                                uint32_t warp, uint32_t* shared) const {
     ForEachLane([&](uint32_t lane) {
       for (uint32_t i = lane; i < tile_size[0].value() * tile_size[1].value(); i += kWarpLanes) {
         uint32_t w;
         const uint32_t h = row + tile_size[1].Split(i, &w);
         w += column;
-        LoadChannels<kRounding>(code, n, code_channels, p.first_code,
-                                h < code_size[0] && w < code_size[1], code_size[0] * code_size[1],
-                                h * code_size[1] + w, warp, shared + i, CodeRow());
+        LoadChannels<kRounding, kPairs>(
+            code, n, code_channels, p.first_code, h < code_size[0] && w < code_size[1],
+            code_size[0] * code_size[1], h * code_size[1] + w, warp, shared + i, CodeRow());
       }
+    });
+  }
+  template <Rounding kRounding, bool kPairs>
+  CSC_HOST_DEVICE void LoadImage(const Place& p, uint32_t n, uint32_t row, uint32_t column,
+                                 uint32_t warp, uint32_t* shared) const {
+    ForEachLane([&](uint32_t lane) {
       for (uint32_t i = lane; i < halo[0].value() * halo[1].value(); i += kWarpLanes) {
         uint32_t j;
         const uint32_t k = halo[1].Split(i, &j);
         const int32_t h = static_cast<int32_t>(row * strides[0] + k) - pads[0];
         const int32_t w = static_cast<int32_t>(column * strides[1] + j) - pads[1];
         const bool inside = 0 <= h && h < image_size[0] && 0 <= w && w < image_size[1];
-        LoadChannels<kRounding>(image, n, image_channels, p.first_image, inside,
-                                image_size[0] * image_size[1], h * image_size[1] + w, warp,
-                                shared + kCode * CodeRow() + i, ImageRow());
+        LoadChannels<kRounding, kPairs>(image, n, image_channels, p.first_image, inside,
+                                        image_size[0] * image_size[1], h * image_size[1] + w, warp,
+                                        shared + i, ImageRow());
       }
     });
   }
 
-  // One position of every fourth channel of 32.
-  template <Rounding kRounding>
+  // One position of every fourth channel of 32, or of every fourth pair of 16.
+  template <Rounding kRounding, bool kPairs>
   CSC_HOST_DEVICE void LoadChannels(const Source& values, uint32_t n, uint32_t channels,
                                     uint32_t first, bool inside, uint32_t plane, uint32_t position,
                                     uint32_t warp, uint32_t* shared, uint32_t shared_row) const {
-    first += warp;
+    constexpr uint32_t kPlanes = kPairs ? kCode / 2 : kCode;
+    const uint32_t planes = kPairs ? PairPlanes(channels) : channels;
+    first = (kPairs ? PairPlane(first) : first) + warp;
     const float* const from = values.At(n, inside ? first * plane + position : 0);
     shared += warp * shared_row;
-    // Asked once for all channels, not for each.
-    if (first + kCode - kWarps < channels) {
-      CopyChannels<kRounding, true>(from, plane, inside, 0, shared, shared_row);
+    // Asked once for all of them, not for each.
+    if (first + kPlanes - kWarps < planes) {
+      Copy<kRounding, kPairs, true>(from, plane, inside, 0, shared, shared_row);
     } else {
-      CopyChannels<kRounding, false>(from, plane, inside, first < channels ? channels - first : 0,
+      Copy<kRounding, kPairs, false>(from, plane, inside, first < planes ? planes - first : 0,
                                      shared, shared_row);
     }
   }
-  // Every fourth of 32 channels from `from` on: of the first `channels` of them, or of all
-  // where kWhole says so; zeros otherwise.
-  template <Rounding kRounding, bool kWhole>
-  CSC_HOST_DEVICE static void CopyChannels(const float* from, uint32_t plane, bool inside,
-                                           uint32_t channels, uint32_t* shared,
-                                           uint32_t shared_row) {
+  // Every fourth plane from `from` on: of the first `planes` of them, or of all where
+  // kWhole says so; zeros otherwise.
+  template <Rounding kRounding, bool kPairs, bool kWhole>
+  CSC_HOST_DEVICE static void Copy(const float* from, uint32_t plane, bool inside, uint32_t planes,
+                                   uint32_t* shared, uint32_t shared_row) {
     CSC_UNROLL
-    for (uint32_t c = 0; c < kCode; c += kWarps) {
-      const bool present = inside && (kWhole || c < channels);
-      *shared = Rounded<kRounding>(present ? Read(from) : 0.0f);
+    for (uint32_t c = 0; c < (kPairs ? kCode / 2 : kCode); c += kWarps) {
+      const bool present = inside && (kWhole || c < planes);
+      if constexpr (kPairs) {
+        const uint32_t word = present ? Read(reinterpret_cast<const uint32_t*>(from)) : 0u;
+        // A bfloat16 in the upper half is the same number in TF32.
+        shared[FirstOfPair(c) * shared_row] = word << 16;
+        shared[(FirstOfPair(c) + kPairApart) * shared_row] = word & 0xFFFF0000;
+      } else {
+        shared[c * shared_row] = Rounded<kRounding>(present ? Read(from) : 0.0f);
+      }
       from += kWarps * plane;
-      shared += kWarps * shared_row;
     }
   }
 

@@ -80,6 +80,7 @@ CSC_HOST_DEVICE inline T ReadOnly(const T* p) {
 #endif
 }
 CSC_HOST_DEVICE inline float Read(const float* p) { return ReadOnly(p); }
+CSC_HOST_DEVICE inline uint32_t Read(const uint32_t* p) { return ReadOnly(p); }
 
 // The same for kCount floats, a multiple of 4, at an address of 16 bytes.
 template <int kCount>
@@ -165,10 +166,12 @@ CSC_HOST_DEVICE inline const Gradient& GradientOf(const Gradient* gradients, uin
 }
 
 // Where a value is: the floats of a sample together, those of the next `stride` further
-// on. A part of a joined value lies in it, so that the stride is that of the whole.
+// on. A part of a joined value lies in it, so that the stride is that of the whole. With
+// `pairs`, the words of pairs.h in place of floats.
 struct Source {
   const float* data = nullptr;
   uint32_t stride = 0;
+  bool pairs = false;
 
   CSC_HOST_DEVICE const float* At(uint32_t sample) const { return data + sample * stride; }
   // The same and so much further, counted in 32 bits at once.
@@ -179,8 +182,9 @@ struct Source {
 struct Result {
   float* data = nullptr;
   uint32_t stride = 0;
+  bool pairs = false;
 
-  operator Source() const { return {data, stride}; }
+  operator Source() const { return {data, stride, pairs}; }
   CSC_HOST_DEVICE float* At(uint32_t sample) const { return data + sample * stride; }
   CSC_HOST_DEVICE float* At(uint32_t sample, uint32_t inside) const {
     return data + (sample * stride + inside);

@@ -195,16 +195,17 @@ struct TensorConvolutionKernel : ConvolutionTile<FormatType, kWarpCount> {
 // Flat: adds the parts of a convolution's sums in order, and finishes what they make up,
 // times `scale`.
 struct AddPartsKernel : Elementwise {
-  const float* sums;  // [parts][size]
+  const float* sums;  // [parts][elements]
   uint32_t parts;
+  uint32_t elements_of_part;
   Scalar scale;
 
   CSC_HOST_DEVICE void Compute(const Element* elements, float* values) const {
-    const uint32_t stride = channels.value() * plane.value();
+    const uint32_t stride = channels * plane.value();
     CSC_UNROLL
     for (int k = 0; k < kCount; ++k) values[k] = 0;
     for (uint32_t part = 0; part < parts; ++part) {
-      const float* const from = sums + part * size;
+      const float* const from = sums + part * elements_of_part;
       CSC_UNROLL
       for (int k = 0; k < kCount; ++k) {
         const Element& e = elements[k];

@@ -122,7 +122,7 @@ TEST(Cudnn, IsMissedAloudWhereThereIsNone) {
   device.has_cudnn = false;
   const Program program = Layer(64, SamePadded({3, 3}, {2, 2}));
   const std::string described = MakeHostCudaEngine({}, &device)->Prepare(program, {})->Describe();
-  EXPECT_THAT(described, HasSubstr("ranges (table 4) (not by cuDNN: there is none)"));
+  EXPECT_THAT(described, HasSubstr("ranges (table 5) (not by cuDNN: there is none)"));
   EXPECT_THAT(described, HasSubstr("cuDNN: there is none (hidden by the test): own kernels for the "
                                    "2 linear maps that table 1 gives it"));
   ExpectRefusal([&] { MakeHostCudaEngine(With(CudnnUse::kAll), &device)->Prepare(program, {}); },

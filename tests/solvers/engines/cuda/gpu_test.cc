@@ -184,6 +184,39 @@ TEST_F(Gpu, IsExactOnIntegersOnTensorCores) {
   }
 }
 
+// A residual that is kept in bfloat16, which on small integers is exact too: of any number of
+// channels, and of sums in one part and in several.
+TEST_F(Gpu, IsExactOnIntegersKeptInBfloat16) {
+  const CudnnUse off("off");
+  int kept = 0;
+  const int seeds = ForEachSeed(20, [&](Random* random) {
+    const int64_t codes = random->Pick<int64_t>({2, 24, 160});
+    const Shape image = {random->Int(1, 40), random->Int(2, 9), random->Int(8, 12)};
+    const Geometry geometry = SamePadded({3, 3}, {1, 1}, {2, 2});
+    Program forward;
+    const int filters = forward.AddParameter("F", {codes, image.channels, 3, 3});
+    const ValueId x = forward.AddInput(image);
+    const ValueId g = forward.AddInput({codes, image.height, image.width});
+    const ValueId residual = forward.Combine(
+        {{forward.Synthesis(g, filters, geometry, image.height, image.width), {}}, {x, {-1}}});
+    forward.MarkOutput(forward.Analysis(residual, filters, geometry));
+    const Program program = WithWeightedLoss(forward);
+    Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -1, 1, 0.3),
+                           random->Int(1, 3));
+    for (auto& input : work.inputs) {
+      input = random->Integers(static_cast<int64_t>(input.size()), -1, 1, 0.3);
+    }
+    const auto executable = engine_->Prepare(program, {Arithmetic::kBfloat16});
+    executable->SetParameters(work.parameters.data());
+    const Results actual = RunPrepared(executable.get(), program, work);
+    const auto expected = RunInDouble(program, work);
+    EXPECT_TRUE(Equal(actual.outputs[0], expected.outputs[0]));
+    EXPECT_TRUE(Equal(actual.gradients, expected.gradients)) << "gradients";
+    if (executable->Describe().find("kept in bfloat16") != std::string::npos) ++kept;
+  });
+  EXPECT_EQ(kept, seeds);
+}
+
 // Strided and dilated, each map by cuDNN and by our own kernels.
 TEST_F(Gpu, LetsCudnnServeEveryMap) {
   const auto run = [&](const Geometry& geometry, Arithmetic arithmetic) {

@@ -130,7 +130,7 @@ TEST(HostEngine, SharesOutByTheBatchAndTheDevice) {
   };
   // 2048 threads of 891 products: eight ranges leave 111 to each.
   EXPECT_THAT(described(90, 1), HasSubstr("analysis: direct convolution, float32, its sums in 8 "
-                                          "ranges (table 4)"));
+                                          "ranges (table 5)"));
   // 6400 of 288.
   EXPECT_THAT(described(90, 1), HasSubstr("synthesis: direct convolution, float32, its sums in 4"));
   EXPECT_THAT(described(86, 24), HasSubstr("analysis: direct convolution, float32, its sums in 2"));

@@ -35,7 +35,7 @@ class Memory {
 
   void Write(ValueId v) {
     ASSERT_GE(Begin(v), 0) << "value " << v;
-    std::fill_n(holders_.begin() + Begin(v), program_.shape(v).size(), v);
+    std::fill_n(holders_.begin() + Begin(v), plan_.WordsOf(program_, v), v);
   }
   void ExpectThere(ValueId v) const {
     ASSERT_GE(Begin(v), 0) << "value " << v;
@@ -47,7 +47,7 @@ class Memory {
     if (by != nullptr && by->op == Opcode::kView && plan_.steps.IsInPlace(program_, *by)) {
       return ExpectThere(by->terms[0].value);
     }
-    int64_t begin = Begin(v), end = begin + program_.shape(v).size();
+    int64_t begin = Begin(v), end = begin + plan_.WordsOf(program_, v);
     if (by != nullptr && by->op == Opcode::kJoin) {
       for (const Term& term : by->terms) {
         if (!plan_.steps.IsInPlace(program_, *by, term)) continue;

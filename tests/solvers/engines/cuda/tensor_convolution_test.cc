@@ -316,7 +316,7 @@ TEST_P(TensorConvolution, SaysWhatRunsAndWhatDoesNot) {
   EXPECT_THAT(executable->Describe(),
               HasSubstr("analysis: tensor cores, " + name +
                         ": 1024 blocks of 32 channels x 1 images x 16 x 16 pixels, 4 warps (row 5 "
-                        "of table 4)"));
+                        "of table 5)"));
   EXPECT_THAT(executable->Describe(), HasSubstr("synthesis: direct convolution, float32 (not " +
                                                 name + ": strided synthesis)"));
 }
