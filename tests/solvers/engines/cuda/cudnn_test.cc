@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "solvers/error.h"
@@ -249,6 +250,48 @@ TEST(Cudnn, SharesValuesWithOurOwnKernels) {
       const Results actual = RunPrepared(executable.get(), program, work);
       EXPECT_TRUE(Equal(actual.outputs[0], expected.outputs[0]));
       EXPECT_TRUE(Equal(actual.gradients, expected.gradients));
+    }
+  }
+}
+
+// Values between it and tensor cores, which among themselves would keep them in bfloat16.
+TEST(Cudnn, ReadsAndWritesFloat32) {
+  const Geometry served = SamePadded({3, 3});
+  Geometry declined;
+  declined.kernel = {2, 2};
+  declined.pads = {1, 1, 0, 0};
+  const auto run = [](const Geometry& synthesis, const Geometry& analysis, CudnnUse use,
+                      bool finished) {
+    Program forward;
+    const auto filters = [&](const char* name, const Geometry& g) {
+      return forward.AddParameter(name, {16, 20, g.kernel[0], g.kernel[1]});
+    };
+    ValueId image =
+        forward.Synthesis(forward.AddInput({16, 9, 9}), filters("F", synthesis), synthesis, 9, 9);
+    if (!finished) image = forward.Combine({{image, {}}, {forward.AddInput({20, 9, 9}), {-1}}});
+    forward.MarkOutput(forward.Analysis(image, filters("G", analysis), analysis));
+    const Program program = WithWeightedLoss(forward);
+    Random random(1);
+    Work work =
+        RandomWork(&random, program, random.Integers(program.parameter_size(), -1, 1, 0.2), 3);
+    for (auto& input : work.inputs) {
+      input = random.Integers(static_cast<int64_t>(input.size()), -1, 1, 0.2);
+    }
+    const auto executable =
+        MakeHostCudaEngine(With(use, SmallTuning()))->Prepare(program, {Arithmetic::kBfloat16});
+    executable->SetParameters(work.parameters.data());
+    const Results actual = RunPrepared(executable.get(), program, work);
+    const auto expected = RunInDouble(program, work);
+    EXPECT_TRUE(Equal(actual.outputs[0], expected.outputs[0]));
+    EXPECT_TRUE(Equal(actual.gradients, expected.gradients));
+    return executable->Describe();
+  };
+  for (bool finished : {false, true}) {
+    EXPECT_THAT(run(served, declined, CudnnUse::kOff, finished), HasSubstr("kept in bfloat16"));
+    for (const auto& [synthesis, analysis] :
+         {std::pair(served, served), std::pair(served, declined), std::pair(declined, served)}) {
+      EXPECT_THAT(run(synthesis, analysis, CudnnUse::kAll, finished),
+                  Not(HasSubstr("kept in bfloat16")));
     }
   }
 }
