@@ -22,11 +22,11 @@ struct Limit {
 // The first that fits a kernel. Those before the last do little in all.
 constexpr Limit kLimits[] = {
     {"RunFlat<AveragePoolKernel>", 1, 8.5},                   // a thread sums a whole map
-    {"RunFlat<PackFiltersKernel>", 1, 5},                     // once for each set of parameters
-    {"RunFlat<PackTensorFiltersKernel", 1, 5},                // likewise
+    {"RunFlat<Several<PackFiltersKernel>", 1, 6},             // once for each set of parameters
+    {"RunFlat<Several<PackTensorFiltersKernel", 1, 6},        // likewise
     {"RunFlat<MaxPoolKernel>", 1, 2.1},                       // every second row and column
     {"RunFlat<SoftmaxLossKernel>", 1, 8.5},                   // a thread has a sample's classes
-    {"RunFlat<FinishStatisticKernel>", 1, 8.5},               // a thread has a channel's ranges
+    {"RunFlat<ConvolutionKernel<8, 1", 1, 1.65},              // of few images, small maps too
     {"RunBlocks<FilterGradientKernel>", 1.3, 8.5},            // of the dense layer: maps of 1 x 1
     {"RunBlocks<SplitConvolutionKernel<false> >", 1.3, 8.5},  // likewise
     {"RunTiles<TensorConvolutionKernel<Tf32, 1, 2, 4> >", 1.5, 8.5},      // likewise
@@ -34,7 +34,7 @@ constexpr Limit kLimits[] = {
     {"RunTiles<TensorConvolutionKernel<Tf32, 2, 2, 4> >", 1.5, 8.5},      // likewise
     {"RunTiles<TensorConvolutionKernel<Bfloat16, 2, 2, 4> >", 1.5, 8.5},  // likewise
     {"RunBlocks<GradientSumsKernel>", 8, 2.1},  // rows of a block's sum, in 16 threads
-    {"RunBlocks<SummingKernel", 3, 1.3},        // likewise, after sums of thousands
+    {"RunBlocks<ChannelKernel", 3, 1.3},        // likewise, after sums of thousands
     {"", 1.2, 1.35},                            // halos begin anywhere
 };
 
