@@ -124,7 +124,7 @@ CudnnPlan PlanCudnn(const Program& program, Arithmetic arithmetic, CudnnUse use,
                     const std::function<Cudnn*(std::string*)>& open) {
   CudnnPlan plan;
   if (use == CudnnUse::kOff) {
-    plan.summary = "cuDNN: off";
+    plan.summary = "cuDNN off";
     return plan;
   }
   const auto& instructions = program.instructions();
@@ -163,8 +163,8 @@ CudnnPlan PlanCudnn(const Program& program, Arithmetic arithmetic, CudnnUse use,
           : fmt::format("the {} linear maps that table {} gives it", wanted, kCudnnTableVersion);
   plan.summary =
       plan.library == nullptr
-          ? fmt::format("cuDNN: there is none ({}): own kernels for {}", why_none, asked)
-          : fmt::format("cuDNN {}: serves {} of {}", plan.library->version(), served, asked);
+          ? fmt::format("no cuDNN for {}, which own kernels compute ({})", asked, why_none)
+          : fmt::format("cuDNN {} serves {} of {}", plan.library->version(), served, asked);
   return plan;
 }
 

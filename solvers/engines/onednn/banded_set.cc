@@ -13,27 +13,10 @@ namespace csc::onednn {
 
 namespace {
 
-// Winograd's algorithm runs where its multiplications are at most this share of
-// the direct form's. Direct convolutions reach nearly all of the machine's rate, so
-// what the transforms cost must be saved in multiplications; a direct filter
-// gradient is slower, and costs a reordering of its own.
-struct AlgorithmRule {
-  Opcode op;
-  double largest_share;
-};
-
-constexpr AlgorithmRule kAlgorithmRules[] = {
-    {Opcode::kAnalysis, 0.5},
-    {Opcode::kSynthesis, 0.5},
-    {Opcode::kFilterGradient, 1.0},
-};
-
-bool PrefersWinograd(Opcode op, const Winograd& map) {
-  for (const AlgorithmRule& rule : kAlgorithmRules) {
-    if (rule.op == op) return map.RelativeCost() <= rule.largest_share;
-  }
-  return false;
-}
+// Winograd's algorithm runs where its multiplications are at most this share of the direct
+// form's. Direct sums reach nearly all of the machine's rate, so what the transforms cost must be
+// saved in multiplications.
+constexpr double kLargestShare = 0.5;
 
 // Null where another algorithm is better or asked for, and `why`.
 std::unique_ptr<Winograd> MakeWinograd(Opcode op, const ConvolutionShape& shape,
@@ -44,7 +27,7 @@ std::unique_ptr<Winograd> MakeWinograd(Opcode op, const ConvolutionShape& shape,
     *why = "not 3x3 at stride 1";
   } else {
     auto map = std::make_unique<Winograd>(shape);
-    if (!PrefersWinograd(op, *map)) {
+    if (map->RelativeCost() > kLargestShare) {
       *why = fmt::format("Winograd would take {:.0f} % of the products", 100 * map->RelativeCost());
     } else if (op != Opcode::kFilterGradient && map->IsBoundByFilters()) {
       *why = "Winograd would read four times as many filters for few tiles";

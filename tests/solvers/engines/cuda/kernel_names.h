@@ -12,7 +12,7 @@
 
 namespace csc::test {
 
-// RunFlat<K> of "void csc::cuda::(anonymous namespace)::RunFlat<csc::cuda::K>(csc::cuda::K, ...)".
+// RunFlat<K> of "void csc::cuda::RunFlat<csc::cuda::K>(csc::cuda::K, ...)".
 inline std::string KernelName(const std::string& mangled) {
   int status = 0;
   const std::unique_ptr<char, void (*)(void*)> text(

@@ -22,7 +22,7 @@ struct Limit {
 // The first that fits a kernel. Those before the last do little in all.
 constexpr Limit kLimits[] = {
     {"RunFlat<AveragePoolKernel>", 1, 8.5},                   // a thread sums a whole map
-    {"RunFlat<Several<PackFiltersKernel> >", 1, 5},           // once for each set of parameters
+    {"RunFlat<Several<PackFiltersKernel>", 1, 6},             // once for each set of parameters
     {"RunFlat<Several<PackTensorFiltersKernel", 1, 6},        // likewise
     {"RunFlat<MaxPoolKernel>", 1, 2.1},                       // every second row and column
     {"RunFlat<SoftmaxLossKernel>", 1, 8.5},                   // a thread has a sample's classes

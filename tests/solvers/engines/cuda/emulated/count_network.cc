@@ -71,7 +71,12 @@ void RunTraining(const Engine& engine, const Model& model, Arithmetic arithmetic
   const std::vector<uint8_t> pixels(kInput.size());
   const std::vector<ByteImage> images(batch, ByteImage{pixels.data(), {}});
   const std::vector<int32_t> labels(batch);
-  session->Queue({batch, images.data(), 255, labels.data(), 0.1});
+  StepArguments step;
+  step.batch = batch;
+  step.images = images.data();
+  step.labels = labels.data();
+  step.rate = 0.1;
+  session->Queue(step);
   session->Finish();
 }
 
