@@ -5,6 +5,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
+case ${1:-} in -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' tests/run.sh; exit ;; esac
+
 third_party/install.sh || exit 1
 
 # Bazel wants to know whose cache to use, and packaged Bazel runs on the packaged Java, whatever else is installed.

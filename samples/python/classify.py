@@ -9,7 +9,7 @@ with - for PLUGIN.
 """
 import sys
 import cv2, numpy
-from csc_pipeline import load_plugin, parse_size, read_labels, read_picture, run
+from csc_pipeline import load_plugin, logits_of, parse_size, read_labels, read_picture, run
 
 
 def main():
@@ -23,7 +23,7 @@ def main():
     for picture in pictures:
         image = read_picture(picture, width, height, channels)
         net.setInput(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=channels == 3))
-        logits = net.forward().ravel()
+        logits = logits_of(net, 1)[0]
         probabilities = numpy.exp(logits - logits.max()) / numpy.exp(logits - logits.max()).sum()
         best = probabilities.argmax()
         print(f"{picture}: {labels[best]} {100 * probabilities[best]:.1f} %")

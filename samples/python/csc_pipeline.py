@@ -3,7 +3,7 @@
 Raises RuntimeError, of one line, for what cannot work.
 """
 import ctypes, os, re, sys
-import cv2
+import cv2, numpy
 
 WAYS_OUT = "Use the distribution's python3-opencv (/usr/bin/python3), or - for PLUGIN and model_portable.onnx, which needs none."
 
@@ -43,6 +43,14 @@ def read_labels(model):
         raise RuntimeError(f"{path}: not there: the names of the classes of {model}, one a line, expected")
     with open(path, encoding="utf-8") as file:
         return file.read().split("\n")
+
+
+def logits_of(net, pictures):
+    """One row of a network's outputs for each picture."""
+    logits = net.forward().reshape(pictures, -1)
+    if not numpy.isfinite(logits).all():
+        raise RuntimeError("the model's outputs are not finite")
+    return logits
 
 
 def parse_size(text):

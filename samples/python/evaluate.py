@@ -5,7 +5,7 @@
 """
 import glob, json, os, sys
 import cv2
-from csc_pipeline import load_plugin, parse_size, read_labels, read_picture, run
+from csc_pipeline import load_plugin, logits_of, parse_size, read_labels, read_picture, run
 
 
 def main():
@@ -24,7 +24,7 @@ def main():
         batch = paths[first : first + 64]
         images = [read_picture(path, width, height, channels) for path in batch]
         net.setInput(cv2.dnn.blobFromImages(images, 1 / 255, swapRB=channels == 3))
-        answers = net.forward().reshape(len(batch), -1).argmax(axis=1)
+        answers = logits_of(net, len(batch)).argmax(axis=1)
         correct += sum(labels[a] == os.path.basename(os.path.dirname(p)) for a, p in zip(answers, batch))
     print(json.dumps({"test_accuracy": correct / len(paths), "images": len(paths)}))
 

@@ -9,7 +9,7 @@ difference of a logit. Each runs in a process of its own. Needs Debian's python3
 """
 import glob, os, subprocess, sys, tempfile
 import cv2, numpy
-from csc_pipeline import load_plugin, parse_size, read_picture, run
+from csc_pipeline import load_plugin, logits_of, parse_size, read_picture, run
 
 
 def logits(plugin, model, size, files):
@@ -20,7 +20,7 @@ def logits(plugin, model, size, files):
     for first in range(0, len(files), 100):
         images = [read_picture(file, width, height, channels) for file in files[first:first + 100]]
         net.setInput(cv2.dnn.blobFromImages(images, 1 / 255, swapRB=channels == 3))
-        rows.append(net.forward().reshape(len(images), -1))
+        rows.append(logits_of(net, len(images)))
     return numpy.concatenate(rows)
 
 

@@ -59,6 +59,8 @@ TEST_P(ReadNetTest, RefusesModelsInTheReadersWords) {
   ExpectSameWords([](Model* m) { ConstantOf(m, kFilters)->set_name("gone"); }, "no initialiser");
   ExpectSameWords([](Model* m) { SetFirst(ConstantOf(m, kFilters), NAN); }, "F contains nan");
   ExpectSameWords([](Model* m) { SetFirst(ConstantOf(m, kFilters), INFINITY); }, "F contains inf");
+  ExpectSameWords([](Model* m) { ConstantOf(m, kFilters)->mutable_raw_data()->pop_back(); },
+                  "647 bytes of data");
   ExpectSameWords(first_size(-6), "[-6, 3, 3, 3]");
   ExpectSameWords(first_size(7), "[7, 3, 3, 3]");
   ExpectSameWords(first_size(int64_t{1} << 40), "[1099511627776, 3, 3, 3]");
@@ -72,6 +74,17 @@ TEST(ReadNetPortableTest, LeavesTheWordToOpenCv) {
   const std::string message = ErrorOf([&] { ReadNet(path); });
   EXPECT_EQ(message.rfind(path + ": OpenCV: ", 0), 0u) << message;
   EXPECT_NE(message.find("Rely"), std::string::npos) << message;
+}
+
+TEST(ReadNetPortableTest, RefusesConstantsWithBytesMissing) {
+  onnx::ModelProto model = Written(SmallClassifier(), OnnxForm::kPortable);
+  auto& constants = *model.mutable_graph()->mutable_initializer();
+  onnx::TensorProto* const last = constants.Mutable(constants.size() - 1);
+  last->mutable_raw_data()->pop_back();
+  const std::string path = WriteTemporary("read_net", model.SerializeAsString());
+  const std::string message = ErrorOf([&] { ReadNet(path); });
+  EXPECT_EQ(message.rfind(path + ": constant " + last->name() + " has ", 0), 0u) << message;
+  EXPECT_NE(message.find(" bytes of data: "), std::string::npos) << message;
 }
 
 INSTANTIATE_TEST_SUITE_P(, ReadNetTest, testing::Values(OnnxForm::kFused, OnnxForm::kLayered),
