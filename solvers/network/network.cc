@@ -112,16 +112,27 @@ std::string WriteSpec(const std::vector<LayerSpec>& layers) {
   return spec.dump();
 }
 
+namespace {
+
+// Some of what stands there, in printable ASCII: Python drops an error that is no UTF-8.
+std::string Excerpt(const std::string& text, size_t begin) {
+  std::string some = text.substr(begin, 60);
+  std::replace_if(
+      some.begin(), some.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return some;
+}
+
+}  // namespace
+
 std::vector<LayerSpec> ReadSpec(const std::string& spec) {
   Json json;
   try {
     json = Json::parse(spec);
   } catch (const Json::parse_error& error) {
     const size_t place = std::min(std::max<size_t>(error.byte, 1) - 1, spec.size());
-    Fail("attribute spec is no JSON from byte {} on: \"{}\"", place, spec.substr(place, 60));
+    Fail("attribute spec is no JSON from byte {} on: \"{}\"", place, Excerpt(spec, place));
   }
-  Require(json.is_object(), "attribute spec is \"{}\": a JSON object expected",
-          spec.substr(0, 60));
+  Require(json.is_object(), "attribute spec is \"{}\": a JSON object expected", Excerpt(spec, 0));
   Require(json.contains("format") && json["format"] == kFormat,
           "attribute spec has format {}: \"{}\" expected",
           json.contains("format") ? json["format"].dump() : "missing", kFormat);

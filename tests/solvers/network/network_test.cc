@@ -83,6 +83,7 @@ TEST(Spec, IsRefusedNamingWhatIsWrong) {
   refuse("", {"attribute spec", "JSON"});
   refuse("{", {"attribute spec", "JSON"});
   refuse(R"({"format": "csc-dnn", layers: []})", {"no JSON from byte 22 on", "\"layers: []}\""});
+  refuse("{\"\xff\":1}", {"no JSON from byte 2 on", "\"?\":1}\""});
   refuse("[1, 2]", {"attribute spec", "[1, 2]", "JSON object"});
   refuse("null", {"attribute spec", "JSON object"});
   refuse("{}", {"format", "missing", "csc-network"});
