@@ -11,6 +11,7 @@
 #define CSC_SOLVERS_ENGINES_CUDA_KERNELS_GRADIENT_TILE_H_
 
 #include <cstdint>
+#include <type_traits>
 
 #include "solvers/engines/cuda/kernels/host_device.h"
 #include "solvers/engines/cuda/kernels/mma.h"
@@ -219,6 +220,16 @@ struct GradientTile {
       for (uint32_t w = 0; w < columns; w += kPositions) {
         body(shared + h * columns + w, images + FirstTap(h, w));
       }
+    }
+  }
+  // Calls body(std::bool_constant): whether there are all taps and no stride, as in most
+  // layers, which costs less where the compiler knows it.
+  template <typename Body>
+  CSC_HOST_DEVICE void IfUsual(const Body& body) const {
+    if (taps == kMaxGradientTaps && strides[1] == 1) {
+      body(std::true_type());
+    } else {
+      body(std::false_type());
     }
   }
   // Calls body(tap, offset of the tap) for all taps, of which there are as many as there may

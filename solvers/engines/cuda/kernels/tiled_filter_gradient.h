@@ -36,15 +36,10 @@ struct TiledFilterGradientKernel : GradientTile {
 
   CSC_HOST_DEVICE void Compute(uint32_t block, uint32_t warp, uint32_t, const uint32_t* shared,
                                Registers* registers) const {
-    // What most layers have costs less where the compiler knows it.
-    if (taps == kMaxGradientTaps && strides[1] == 1) {
-      AddStretches<true>(block, warp, shared, registers);
-    } else {
-      AddStretches<false>(block, warp, shared, registers);
-    }
+    IfUsual(
+        [&](auto usual) { AddStretches<decltype(usual)::value>(block, warp, shared, registers); });
   }
 
-  // kUsual: all taps, no stride.
   template <bool kUsual>
   CSC_HOST_DEVICE void AddStretches(uint32_t block, uint32_t warp, const uint32_t* shared,
                                     Registers* registers) const {

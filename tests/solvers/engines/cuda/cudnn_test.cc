@@ -221,6 +221,17 @@ TEST(Cudnn, IsFinishedByEveryEpilogue) {
   EXPECT_GE(compared, 100);
 }
 
+// Of three samples, few enough of them not 0 that sums stay small.
+Work SparseIntegers(const Program& program) {
+  Random random(1);
+  Work work =
+      RandomWork(&random, program, random.Integers(program.parameter_size(), -1, 1, 0.2), 3);
+  for (auto& input : work.inputs) {
+    input = random.Integers(static_cast<int64_t>(input.size()), -1, 1, 0.2);
+  }
+  return work;
+}
+
 // Values that nothing but a map of cuDNN reads or writes, between kernels of ours.
 TEST(Cudnn, SharesValuesWithOurOwnKernels) {
   const Geometry strided = SamePadded({3, 3}, {2, 2});
@@ -232,12 +243,7 @@ TEST(Cudnn, SharesValuesWithOurOwnKernels) {
   const ValueId image = forward.Synthesis(code, filters, strided, 9, 9);
   forward.MarkOutput(forward.Analysis(image, filters, SamePadded({3, 3})));
   const Program program = WithWeightedLoss(forward);
-  Random random(1);
-  Work work =
-      RandomWork(&random, program, random.Integers(program.parameter_size(), -1, 1, 0.2), 3);
-  for (auto& input : work.inputs) {
-    input = random.Integers(static_cast<int64_t>(input.size()), -1, 1, 0.2);
-  }
+  const Work work = SparseIntegers(program);
   const auto expected = RunInDouble(program, work);
   ASSERT_LE(LargestMagnitude(expected.outputs[0]), 256) << "bfloat16 rounds what is larger";
   for (CudnnUse use : {CudnnUse::kAuto, CudnnUse::kAll}) {
@@ -271,12 +277,7 @@ TEST(Cudnn, ReadsAndWritesFloat32) {
     if (!finished) image = forward.Combine({{image, {}}, {forward.AddInput({20, 9, 9}), {-1}}});
     forward.MarkOutput(forward.Analysis(image, filters("G", analysis), analysis));
     const Program program = WithWeightedLoss(forward);
-    Random random(1);
-    Work work =
-        RandomWork(&random, program, random.Integers(program.parameter_size(), -1, 1, 0.2), 3);
-    for (auto& input : work.inputs) {
-      input = random.Integers(static_cast<int64_t>(input.size()), -1, 1, 0.2);
-    }
+    const Work work = SparseIntegers(program);
     const auto executable =
         MakeHostCudaEngine(With(use, SmallTuning()))->Prepare(program, {Arithmetic::kBfloat16});
     executable->SetParameters(work.parameters.data());

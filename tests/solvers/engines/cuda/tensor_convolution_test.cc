@@ -97,6 +97,15 @@ Convolution RandomWideConvolution(Random* random) {
   return c;
 }
 
+void ExpectExact(Executable* executable, const Program& program, const Work& work) {
+  executable->SetParameters(work.parameters.data());
+  const Results actual = RunPrepared(executable, program, work);
+  const auto expected = RunInDouble(program, work);
+  for (size_t i = 0; i < expected.outputs.size(); ++i) {
+    EXPECT_TRUE(Equal(actual.outputs[i], expected.outputs[i])) << "output " << i;
+  }
+}
+
 // Expects sums that blocks share out to be exact on integers, at the end of chains of
 // instructions and not. Returns how many programs had such.
 int ExactInParts(const PrepareOptions& options, cuda::Tuning tuning) {
@@ -112,12 +121,7 @@ int ExactInParts(const PrepareOptions& options, cuda::Tuning tuning) {
     device.capability = RandomCapability(random);
     tuning.split_threads = random->Pick({0.01, 1.0, 1e9});
     const auto executable = MakeHostCudaEngine(tuning, &device)->Prepare(program, options);
-    executable->SetParameters(work.parameters.data());
-    const Results actual = RunPrepared(executable.get(), program, work);
-    const auto expected = RunInDouble(program, work);
-    for (size_t i = 0; i < expected.outputs.size(); ++i) {
-      EXPECT_TRUE(Equal(actual.outputs[i], expected.outputs[i])) << "output " << i;
-    }
+    ExpectExact(executable.get(), program, work);
     if (executable->Describe().find("parts") != std::string::npos) ++in_parts;
   });
   return in_parts;
@@ -129,18 +133,13 @@ TEST_P(TensorConvolution, IsExactOnIntegers) {
   ForEachSeed(300, [&](Random* random) {
     const Convolution c = RandomWideConvolution(random);
     const Program program = BothDirections(random, c);
-    Work work = RandomIntegers(random, program);
+    const Work work = RandomIntegers(random, program);
     HostDevice device;
     device.capability = RandomCapability(random);
     const auto engine =
         MakeHostCudaEngine(random->Chance(0.5) ? SmallTiles() : LargeTiles(), &device);
     const auto executable = engine->Prepare(program, options());
-    executable->SetParameters(work.parameters.data());
-    const Results actual = RunPrepared(executable.get(), program, work);
-    const auto expected = RunInDouble(program, work);
-    for (size_t i = 0; i < expected.outputs.size(); ++i) {
-      EXPECT_TRUE(Equal(actual.outputs[i], expected.outputs[i])) << "output " << i;
-    }
+    ExpectExact(executable.get(), program, work);
     if (executable->Describe().find("tensor cores") != std::string::npos) ++on_tensor_cores;
   });
   EXPECT_GE(on_tensor_cores, 100);
@@ -343,12 +342,7 @@ TEST(Float32, IsExactInTilesAndHasTheBitsOfDirectConvolution) {
     HostDevice device;
     device.capability = RandomCapability(random);
     const auto executable = MakeHostCudaEngine(LargeTiles(), &device)->Prepare(program, {});
-    executable->SetParameters(work.parameters.data());
-    const Results exact = RunPrepared(executable.get(), program, work);
-    const auto expected = RunInDouble(program, work);
-    for (size_t i = 0; i < expected.outputs.size(); ++i) {
-      EXPECT_TRUE(Equal(exact.outputs[i], expected.outputs[i])) << "output " << i;
-    }
+    ExpectExact(executable.get(), program, work);
     if (executable->Describe().find("tiles in shared memory") != std::string::npos) ++tiled;
 
     work = RandomWork(random, program, random->Reals(program.parameter_size(), -1, 1), work.batch);

@@ -49,7 +49,13 @@ struct Sums {
 
 class Accesses : public ::testing::TestWithParam<Arithmetic> {
  protected:
-  static void ExpectSideBySide(const CountedNetwork& network) {
+  static void ExpectSideBySide(bool trains) {
+    CountedNetwork network;
+    network.arithmetic = GetParam();
+    network.depth = 4;
+    network.batch = 128;
+    network.stretch = 1;
+    network.trains = trains;
     std::map<std::string, Sums> kernels;
     for (const Counted& launch : CountNetwork(network)) {
       Sums& sums = kernels[KernelName(launch.node.kernel->name)];
@@ -72,24 +78,9 @@ class Accesses : public ::testing::TestWithParam<Arithmetic> {
   }
 };
 
-TEST_P(Accesses, OfInferenceAreSideBySide) {
-  CountedNetwork network;
-  network.arithmetic = GetParam();
-  network.depth = 4;
-  network.batch = 128;
-  network.stretch = 1;
-  ExpectSideBySide(network);
-}
+TEST_P(Accesses, OfInferenceAreSideBySide) { ExpectSideBySide(/*trains=*/false); }
 
-TEST_P(Accesses, OfTrainingAreSideBySide) {
-  CountedNetwork network;
-  network.arithmetic = GetParam();
-  network.depth = 4;
-  network.batch = 128;
-  network.stretch = 1;
-  network.trains = true;
-  ExpectSideBySide(network);
-}
+TEST_P(Accesses, OfTrainingAreSideBySide) { ExpectSideBySide(/*trains=*/true); }
 
 INSTANTIATE_TEST_SUITE_P(, Accesses,
                          ::testing::Values(Arithmetic::kFloat32, Arithmetic::kTf32,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/solvers/engines/cuda/emulated/kernel_text.h"
 #include "tests/solvers/engines/cuda/emulated/machine.h"
 
 namespace csc::test::ptx {
@@ -18,21 +19,7 @@ constexpr uint32_t kWords = 1024;
 // Of one warp and one parameter, the address of 1024 words in %rd1; %r1 is the lane.
 // Returns what the instruction of this name costs.
 Counts::Line Count(const std::string& body, const std::string& instruction) {
-  const auto kernels = Parse(R"(.version 9.0
-.target sm_90
-.address_size 64
-.visible .entry kernel(
-	.param .u64 kernel_param_0
-)
-.maxntid 32, 1, 1
-{
-	.reg .pred 	%p<9>;
-	.reg .b32 	%r<9>;
-	.reg .b64 	%rd<9>;
-	.shared .align 16 .b8 words[4096];
-	ld.param.u64 	%rd1, [kernel_param_0];
-	mov.u32 	%r1, %tid.x;
-)" + body + "	ret;\n}\n");
+  const auto kernels = Parse(KernelText(32, 4096, body));
   const Kernel& kernel = kernels.at("kernel");
   alignas(256) static uint32_t words[kWords];
   DeviceMemory memory;

@@ -70,14 +70,26 @@ bool Set(const TensorDescriptor& tensor, cuda::CudnnTensor* to) {
   return true;
 }
 
-// All but the addresses. False likewise.
-bool Describe(Opcode op, const TensorDescriptor& image, const FilterDescriptor& filters,
-              const ConvolutionDescriptor& convolution, const TensorDescriptor& code, int algorithm,
-              CudnnConvolution* call) {
+// A call but for addresses and factors, in one order for all functions.
+struct Question {
+  Opcode op;
+  const TensorDescriptor* image;
+  const FilterDescriptor* filters;  // or their gradient
+  const ConvolutionDescriptor* convolution;
+  const TensorDescriptor* code;
+  int algorithm;
+};
+
+// False likewise.
+bool Describe(const Question& question, CudnnConvolution* call) {
+  const TensorDescriptor& image = *question.image;
+  const FilterDescriptor& filters = *question.filters;
+  const ConvolutionDescriptor& convolution = *question.convolution;
+  const TensorDescriptor& code = *question.code;
   Rule(filters.dims[0] > 0, "filters were not described");
   Rule(convolution.strides[0] > 0, "a convolution was not described");
-  call->op = op;
-  call->algorithm = algorithm;
+  call->op = question.op;
+  call->algorithm = question.algorithm;
   call->tf32 = convolution.math == kDefaultMath;
   call->batch = image.dims[0];
   if (!Set(image, &call->image) || !Set(code, &call->code)) return false;
@@ -109,8 +121,10 @@ size_t BytesWanted(const CudnnConvolution& call) {
   return call.algorithm == 0 ? 0 : sizeof(float) * (call.batch + call.code.channels);
 }
 
-Status Answer(bool described, const CudnnConvolution& call, size_t* bytes) {
-  if (!described) return kBadParam;
+Status Answer(const Context* context, const Question& question, size_t* bytes) {
+  RequireDevice(context);
+  CudnnConvolution call;
+  if (!Describe(question, &call)) return kBadParam;
   if (!Knows(call)) return kNotSupported;
   *bytes = BytesWanted(call);
   return kSuccess;
@@ -146,10 +160,19 @@ void RunOnDevice(Device* device, const CudnnConvolution& call) {
   RunCudnnLoops(call);
 }
 
-Status Queue(const Context* context, bool described, CudnnConvolution call, const void* alpha,
-             const void* beta, void* workspace, size_t workspace_bytes) {
+float* Floats(const void* memory) { return static_cast<float*>(const_cast<void*>(memory)); }
+
+struct Operands {
+  const void* image;
+  const void* filters;  // or their gradient
+  const void* code;
+};
+
+Status Queue(const Context* context, const Question& question, const Operands& operands,
+             const void* alpha, const void* beta, void* workspace, size_t workspace_bytes) {
   RequireDevice(context);
-  if (!described) return kBadParam;
+  CudnnConvolution call;
+  if (!Describe(question, &call)) return kBadParam;
   if (!Knows(call)) return kNotSupported;
   Rule(workspace_bytes >= BytesWanted(call), "the workspace is too small");
   Rule(reinterpret_cast<uintptr_t>(workspace) % 256 == 0, "the workspace is not aligned");
@@ -158,6 +181,13 @@ Status Queue(const Context* context, bool described, CudnnConvolution call, cons
   std::memcpy(&factors[1], beta, sizeof(float));
   Rule(factors[1] == 0, "results are added to what is there");
   call.scale = factors[0];
+  call.image.data = Floats(operands.image);
+  call.code.data = Floats(operands.code);
+  if (question.op == Opcode::kFilterGradient) {
+    call.gradient = Floats(operands.filters);
+  } else {
+    call.filters = Floats(operands.filters);
+  }
   call.workspace = workspace;
   call.workspace_bytes = workspace_bytes;
   Device* const device = &TheDevice();
@@ -171,8 +201,6 @@ Status Queue(const Context* context, bool described, CudnnConvolution call, cons
   }
   return kSuccess;
 }
-
-float* Floats(const void* memory) { return static_cast<float*>(const_cast<void*>(memory)); }
 
 }  // namespace
 
@@ -232,31 +260,22 @@ Status cudnnGetConvolutionForwardWorkspaceSize(Context* context, TensorDescripto
                                                ConvolutionDescriptor* convolution,
                                                TensorDescriptor* code, int algorithm,
                                                size_t* bytes) {
-  RequireDevice(context);
-  CudnnConvolution c;
-  return Answer(Describe(Opcode::kAnalysis, *image, *filters, *convolution, *code, algorithm, &c),
-                c, bytes);
+  return Answer(context, {Opcode::kAnalysis, image, filters, convolution, code, algorithm}, bytes);
 }
 Status cudnnGetConvolutionBackwardDataWorkspaceSize(Context* context, FilterDescriptor* filters,
                                                     TensorDescriptor* code,
                                                     ConvolutionDescriptor* convolution,
                                                     TensorDescriptor* image, int algorithm,
                                                     size_t* bytes) {
-  RequireDevice(context);
-  CudnnConvolution c;
-  return Answer(Describe(Opcode::kSynthesis, *image, *filters, *convolution, *code, algorithm, &c),
-                c, bytes);
+  return Answer(context, {Opcode::kSynthesis, image, filters, convolution, code, algorithm}, bytes);
 }
 Status cudnnGetConvolutionBackwardFilterWorkspaceSize(Context* context, TensorDescriptor* image,
                                                       TensorDescriptor* code,
                                                       ConvolutionDescriptor* convolution,
                                                       FilterDescriptor* gradient, int algorithm,
                                                       size_t* bytes) {
-  RequireDevice(context);
-  CudnnConvolution c;
-  return Answer(
-      Describe(Opcode::kFilterGradient, *image, *gradient, *convolution, *code, algorithm, &c), c,
-      bytes);
+  return Answer(context, {Opcode::kFilterGradient, image, gradient, convolution, code, algorithm},
+                bytes);
 }
 
 Status cudnnConvolutionForward(Context* context, const void* alpha, TensorDescriptor* image,
@@ -264,39 +283,24 @@ Status cudnnConvolutionForward(Context* context, const void* alpha, TensorDescri
                                const void* filter_data, ConvolutionDescriptor* convolution,
                                int algorithm, void* workspace, size_t bytes, const void* beta,
                                TensorDescriptor* code, void* code_data) {
-  CudnnConvolution c;
-  const bool described =
-      Describe(Opcode::kAnalysis, *image, *filters, *convolution, *code, algorithm, &c);
-  c.image.data = Floats(image_data);
-  c.code.data = Floats(code_data);
-  c.filters = Floats(filter_data);
-  return Queue(context, described, c, alpha, beta, workspace, bytes);
+  return Queue(context, {Opcode::kAnalysis, image, filters, convolution, code, algorithm},
+               {image_data, filter_data, code_data}, alpha, beta, workspace, bytes);
 }
 Status cudnnConvolutionBackwardData(Context* context, const void* alpha, FilterDescriptor* filters,
                                     const void* filter_data, TensorDescriptor* code,
                                     const void* code_data, ConvolutionDescriptor* convolution,
                                     int algorithm, void* workspace, size_t bytes, const void* beta,
                                     TensorDescriptor* image, void* image_data) {
-  CudnnConvolution c;
-  const bool described =
-      Describe(Opcode::kSynthesis, *image, *filters, *convolution, *code, algorithm, &c);
-  c.image.data = Floats(image_data);
-  c.code.data = Floats(code_data);
-  c.filters = Floats(filter_data);
-  return Queue(context, described, c, alpha, beta, workspace, bytes);
+  return Queue(context, {Opcode::kSynthesis, image, filters, convolution, code, algorithm},
+               {image_data, filter_data, code_data}, alpha, beta, workspace, bytes);
 }
 Status cudnnConvolutionBackwardFilter(Context* context, const void* alpha, TensorDescriptor* image,
                                       const void* image_data, TensorDescriptor* code,
                                       const void* code_data, ConvolutionDescriptor* convolution,
                                       int algorithm, void* workspace, size_t bytes,
                                       const void* beta, FilterDescriptor* filters, void* gradient) {
-  CudnnConvolution c;
-  const bool described =
-      Describe(Opcode::kFilterGradient, *image, *filters, *convolution, *code, algorithm, &c);
-  c.image.data = Floats(image_data);
-  c.code.data = Floats(code_data);
-  c.gradient = Floats(gradient);
-  return Queue(context, described, c, alpha, beta, workspace, bytes);
+  return Queue(context, {Opcode::kFilterGradient, image, filters, convolution, code, algorithm},
+               {image_data, gradient, code_data}, alpha, beta, workspace, bytes);
 }
 
 }  // extern "C"

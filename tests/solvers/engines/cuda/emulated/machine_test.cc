@@ -8,34 +8,19 @@
 #include <string>
 #include <vector>
 
+#include "tests/solvers/engines/cuda/emulated/kernel_text.h"
+
 namespace csc::test::ptx {
 namespace {
 
 // Of 64 threads and one parameter, the address of 64 words in %rd1; %r1 is the thread,
 // %r2 four times that, and %rd3 the address of its word.
 std::string KernelOf(const std::string& body) {
-  return R"(.version 9.0
-.target sm_90
-.address_size 64
-.visible .entry kernel(
-	.param .u64 kernel_param_0
-)
-.maxntid 64, 1, 1
-{
-	.reg .pred 	%p<9>;
-	.reg .b16 	%rs<9>;
-	.reg .f32 	%f<9>;
-	.reg .b32 	%r<9>;
-	.reg .b64 	%rd<9>;
-	// demoted variable
-	.shared .align 4 .b8 words[256];
-	ld.param.u64 	%rd1, [kernel_param_0];
-	mov.u32 	%r1, %tid.x;
+  return KernelText(64, 256, R"(
 	shl.b32 	%r2, %r1, 2;
 	mul.wide.u32 	%rd2, %r1, 4;
 	add.s64 	%rd3, %rd1, %rd2;
-)" + body +
-         "	ret;\n}\n";
+)" + body);
 }
 
 // What the 64 words are afterwards, which begin as 0, 1, ...
