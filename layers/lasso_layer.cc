@@ -67,10 +67,11 @@ std::string LassoLayer::Prepare(const Engine& engine, const std::vector<Dims>& i
   const std::vector<Tensor> constants = ReadConstants();
   constant_dims_ = {constants[0].dims, constants[1].dims};
   LassoOptions options = Options();
-  if (step_ > 0) options.step = step_;
+  if (constants[0].data == filters_) options.step = step_;
   solver_ = std::make_unique<LassoSolver>(engine, constants[0], constants[1], options,
                                           SampleShape(inputs[0]));
   step_ = solver_->step();
+  filters_ = constants[0].data;
   return fmt::format("all images: {}, step {:.4g}, at most {} iterations, tolerance {:.4g}\n",
                      spec_.String("algorithm"), solver_->step(), options.max_iterations,
                      options.tolerance);

@@ -36,7 +36,9 @@ class LassoLayer : public AdapterLayer {
   LayerSpec spec_;
   std::vector<Dims> constant_dims_;
   std::unique_ptr<LassoSolver> solver_;
-  double step_ = 0;  // once it is known, for images of any size: it may take seconds to find
+  // For images of any size, as it may take seconds to find, and of these filters.
+  double step_ = 0;
+  std::vector<float> filters_;
 };
 
 }  // namespace csc

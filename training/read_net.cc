@@ -13,11 +13,13 @@ namespace csc {
 namespace {
 
 // OpenCV takes as many values as the sizes say, and reads past the data where there are
-// fewer. Empty constants, which other networks may have, are its business.
+// fewer. Empty constants, which other networks may have, are its business, as are others'
+// files.
 void CheckConstants(const onnx::GraphProto& graph) {
   for (const onnx::TensorProto& tensor : graph.initializer()) {
     const auto& dims = tensor.dims();
-    if (!tensor.has_raw_data() || std::count(dims.begin(), dims.end(), 0) > 0) continue;
+    if (tensor.data_location() == onnx::TensorProto::EXTERNAL) continue;
+    if (std::count(dims.begin(), dims.end(), 0) > 0) continue;
     if (tensor.data_type() == onnx::TensorProto::FLOAT) ReadFloats(tensor);
     if (tensor.data_type() == onnx::TensorProto::INT64) ReadInts(tensor);
   }

@@ -1,7 +1,7 @@
 #include "samples/benchmark/in_turns.h"
 
 #include <functional>
-#include <optional>
+#include <utility>
 
 namespace csc {
 

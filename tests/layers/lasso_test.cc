@@ -92,6 +92,20 @@ TEST(LassoTest, TakesItsOptionsFromTheAttributes) {
   EXPECT_EQ(ToVector(outputs[1]), std::vector<float>(c.input[0], 7));
 }
 
+TEST(LassoTest, TakesTheStepOfTheFiltersThatItHas) {
+  LayerCase c = MinimalCase("Lasso");
+  cv::dnn::Net net = ReadNet(c);
+  const cv::Mat input = Image(c.input, 202);
+  ForwardAll(&net, input);
+  for (float& f : c.constants[0].data) f *= 30;  // whose step is 900 times as small
+  const Dims& dims = c.constants[0].dims;
+  const cv::Mat filters(std::vector<int>(dims.begin(), dims.end()), CV_32F,
+                        c.constants[0].data.data());
+  net.setParam(net.getLayerId("onnx_node!node"), 0, filters.clone());
+  const Solution expected = Solve(c, OptionsOf(c, 20), input);
+  EXPECT_TRUE(CloseTo(ToVector(ForwardAll(&net, input)[0]), expected.codes, 1e-3));
+}
+
 TEST(LassoTest, CountsTheFlopsOfAllItsIterations) {
   LayerCase c = MinimalCase("Lasso");
   cv::dnn::Net net = ReadNet(c);

@@ -61,6 +61,7 @@ TEST_P(ReadNetTest, RefusesModelsInTheReadersWords) {
   ExpectSameWords([](Model* m) { SetFirst(ConstantOf(m, kFilters), INFINITY); }, "F contains inf");
   ExpectSameWords([](Model* m) { ConstantOf(m, kFilters)->mutable_raw_data()->pop_back(); },
                   "647 bytes of data");
+  ExpectSameWords([](Model* m) { ConstantOf(m, kFilters)->clear_raw_data(); }, "has 0 values");
   ExpectSameWords(first_size(-6), "[-6, 3, 3, 3]");
   ExpectSameWords(first_size(7), "[7, 3, 3, 3]");
   ExpectSameWords(first_size(int64_t{1} << 40), "[1099511627776, 3, 3, 3]");

@@ -52,7 +52,8 @@ void HoldOut(DataSet* data, int64_t count);
 // that was cut off between two images.
 void NoteCounts(int64_t train, int64_t test, DataSet* data);
 
-// `count` images at `indices` as floats in [0, 1], [count, C, H, W].
+// `count` images at `indices` as floats in [0, 1], [count, C, H, W]. Without an executor it
+// is the calling thread's work.
 void ToFloat(const DataSet& data, const Images& images, const uint32_t* indices, int64_t count,
              Executor* executor, float* dst);
 

@@ -18,7 +18,7 @@ namespace csc::cuda {
 
 // Sizes at which the work of a reduction is cut, and what chooses the tiles of
 // convolutions. The former fix the order of sums, so they are constants and not asked
-// of the device; of the latter only split_threads does.
+// of the device; so does what shares sums out, which depends on the tiles.
 struct Tuning {
   // Convolutions take four pixels a thread where that leaves so many threads.
   int64_t wide_threads = 1 << 16;
@@ -32,13 +32,13 @@ struct Tuning {
   // the table of tensor cores' tiles wants a tile must leave.
   int capability = 80;
   double tensor_blocks = 1;
-  // Whether values that only tensor cores multiply are stored in bfloat16: the same bits.
-  bool pairs = true;
   // The same where sums would be shared out: for these blocks, and for the threads that it
   // wants a direct convolution to leave (with 0 none are), and the products that each of
   // these must have left.
   double split_threads = 1;
   int64_t split_products = 64;
+  // Whether values that only tensor cores multiply are stored in bfloat16: the same bits.
+  bool pairs = true;
   // What is given to cuDNN, unless CSC_CUDNN says otherwise, and how many times the products
   // that its table wants a map must have.
   CudnnUse cudnn = CudnnUse::kAuto;
@@ -67,7 +67,7 @@ struct Addresses {
   float* statistics = nullptr;  // two rows for each, in order
   double* sums = nullptr;       // [program.parameter_size()], gradients
   float* gradients = nullptr;   // [program.parameter_size()], rounded
-  void* scratch = nullptr;      // for partial sums
+  void* scratch = nullptr;      // for sums on their way, and cuDNN
   int32_t* labels = nullptr;    // [batch]
   void* results = nullptr;      // LossResults
   // Of training steps only.

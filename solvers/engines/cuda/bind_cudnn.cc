@@ -6,17 +6,8 @@ namespace csc::cuda {
 
 namespace {
 
-constexpr int64_t kAlignment = 64;  // of cuDNN's workspace, in floats
-
-bool IsOne(const Scalar& scalar) { return scalar.parameter == nullptr && scalar.constant == 1; }
-
-// Whether an epilogue but stores what has been computed.
-bool OnlyStores(const Epilogue& epilogue) {
-  const Stage& stage = epilogue.stages[0];
-  return epilogue.num_stages == 1 && stage.carries && IsOne(stage.carried) && stage.end_term == 0 &&
-         stage.map.scale.data == nullptr && stage.map.threshold.data == nullptr &&
-         stage.map.shrink == Shrink::kNone && stage.where.value.data == nullptr;
-}
+// Of cuDNN's workspace, in floats.
+constexpr int64_t kAlignment = kScratchAlignment / static_cast<int64_t>(sizeof(float));
 
 void SetOperand(const Result& at, CudnnTensor* tensor) {
   tensor->data = at.data;
@@ -47,7 +38,9 @@ void Binder::AddCudnnConvolution(const Instruction& i, ValueId result, const Epi
   SetOperand(At(i.terms[0].value), analysis ? &call.image : &call.code);
   call.filters = ParameterAt(i.filters, 0);
   const Scalar scale = ScalarOf(i.terms[0].coefficient);
-  const bool finished = scale.parameter == nullptr && OnlyStores(epilogue);
+  // Nothing follows it. To be told without an address, as what is needed is counted without.
+  const bool finished =
+      i.terms[0].coefficient.parameter < 0 && result == i.result && epilogue.num_stages == 1;
   if (finished) {
     SetOperand(epilogue.stages[0].result, to);
     call.scale = scale.constant;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,18 +38,23 @@ class CudaBackend : public Backend {
  public:
   CudaBackend() {
     const OnDevice on_device;
-    for (cudaStream_t* stream : {&stream_, &copies_}) {
-      Check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "creating a stream");
-    }
+    stream_.emplace();
+    copies_.emplace();
     event_ = std::make_unique<CudaEvent>();
     edge_ = ChooseEdge();
   }
   ~CudaBackend() override {
     // At the end of the process the driver may be gone: nothing to report then. cuDNN does
     // not look.
-    if (WaitForAll() == cudaErrorCudartUnloading) static_cast<void>(cudnn_.release());
-    cudaStreamDestroy(copies_);
-    cudaStreamDestroy(stream_);
+    if (WaitForAll() == cudaErrorCudartUnloading) {
+      static_cast<void>(cudnn_.release());
+    } else if (cudnn_ != nullptr) {
+      int before = kDevice;
+      cudaGetDevice(&before);
+      cudaSetDevice(kDevice);  // where its handle is
+      cudnn_.reset();
+      cudaSetDevice(before);
+    }
   }
 
   int Capability() override {
@@ -109,7 +115,7 @@ class CudaBackend : public Backend {
   }
   void Upload(void* device, const void* host, int64_t bytes) override {
     const OnDevice on_device;
-    Check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_),
+    Check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_->get()),
           "copying to the device");
     // From memory that happens to be pinned the copy may still be running.
     cudaPointerAttributes attributes;
@@ -126,36 +132,36 @@ class CudaBackend : public Backend {
   }
   void Download(void* pinned, const void* device, int64_t bytes) override {
     const OnDevice on_device;
-    Check(cudaMemcpyAsync(pinned, device, bytes, cudaMemcpyDeviceToHost, stream_),
+    Check(cudaMemcpyAsync(pinned, device, bytes, cudaMemcpyDeviceToHost, stream_->get()),
           "copying from the device");
   }
   void Copy(void* to, const void* from, int64_t bytes) override {
     const OnDevice on_device;
-    Check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_),
+    Check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_->get()),
           "copying on the device");
   }
   void CopyRows(void* to, int64_t to_step, const void* from, int64_t row_bytes,
                 int64_t rows) override {
     const OnDevice on_device;
     Check(cudaMemcpy2DAsync(to, to_step, from, row_bytes, row_bytes, rows, cudaMemcpyDeviceToDevice,
-                            stream_),
+                            stream_->get()),
           "copying on the device");
   }
   std::unique_ptr<LaunchGraph> MakeGraph(const std::vector<Launch>& launches) override {
     const OnDevice on_device;
-    return std::make_unique<CudaGraph>(launches, edge_, cudnn_.get(), stream_);
+    return std::make_unique<CudaGraph>(launches, edge_, cudnn_.get(), stream_->get());
   }
   void Run(const LaunchGraph& graph) override {
     const OnDevice on_device;
-    Check(cudaGraphLaunch(static_cast<const CudaGraph&>(graph).get(), stream_),
+    Check(cudaGraphLaunch(static_cast<const CudaGraph&>(graph).get(), stream_->get()),
           "launching a graph");
   }
   void Convert(const ImagesKernel& kernel, uint32_t pixels) override { LaunchFlat(kernel, pixels); }
   void Convert(const CropsKernel& kernel, uint32_t values) override { LaunchFlat(kernel, values); }
   void Synchronise() override {
     const OnDevice on_device;
-    Check(cudaStreamSynchronize(copies_), "copying");
-    Check(cudaStreamSynchronize(stream_), "computing");
+    Check(cudaStreamSynchronize(copies_->get()), "copying");
+    Check(cudaStreamSynchronize(stream_->get()), "computing");
   }
   std::unique_ptr<Event> MakeEvent() override {
     const OnDevice on_device;
@@ -175,11 +181,11 @@ class CudaBackend : public Backend {
   }
   void BeginAfter(void* stream) override {
     const OnDevice on_device;
-    Order(static_cast<cudaStream_t>(stream), stream_);
+    Order(static_cast<cudaStream_t>(stream), stream_->get());
   }
   void LetBeginAfter(void* stream) override {
     const OnDevice on_device;
-    Order(stream_, static_cast<cudaStream_t>(stream));
+    Order(stream_->get(), static_cast<cudaStream_t>(stream));
   }
 
  private:
@@ -188,13 +194,16 @@ class CudaBackend : public Backend {
     const OnDevice on_device;
     void* arguments[] = {const_cast<K*>(&kernel), &size};
     // Unlike <<< >>> it says itself whether it failed, whatever failed before.
-    Check(cudaLaunchKernel(RunFlat<K>, FlatBlocks(size), kFlatThreads, arguments, 0, stream_),
-          "launching a kernel");
+    Check(
+        cudaLaunchKernel(RunFlat<K>, FlatBlocks(size), kFlatThreads, arguments, 0, stream_->get()),
+        "launching a kernel");
   }
-  cudaStream_t StreamOf(Queue queue) const { return queue == Queue::kCopy ? copies_ : stream_; }
+  cudaStream_t StreamOf(Queue queue) const {
+    return queue == Queue::kCopy ? copies_->get() : stream_->get();
+  }
   cudaError_t WaitForAll() const {
-    cudaStreamSynchronize(copies_);
-    return cudaStreamSynchronize(stream_);
+    cudaStreamSynchronize(copies_->get());
+    return cudaStreamSynchronize(stream_->get());
   }
 
   // A wait refers to the event as it was recorded last, so one serves all.
@@ -203,8 +212,8 @@ class CudaBackend : public Backend {
     Check(cudaStreamWaitEvent(second, event_->get()), "waiting for an event");
   }
 
-  cudaStream_t stream_ = nullptr;  // of kCompute
-  cudaStream_t copies_ = nullptr;  // of kCopy
+  std::optional<CudaStream> stream_;  // of kCompute
+  std::optional<CudaStream> copies_;  // of kCopy
   std::unique_ptr<CudaEvent> event_;
   cudaGraphEdgeData edge_;
   std::unique_ptr<CudaCudnn> cudnn_;  // null until it is asked for

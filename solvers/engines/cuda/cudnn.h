@@ -54,8 +54,9 @@ inline constexpr CudnnAlgorithm kCudnnAlgorithms[] = {
 struct CudnnRule {
   Opcode op;
   bool dilated;  // dilated ones, too
-  int64_t
-      channels;  // at least so many on both sides; 0: what none of our kernels with tiles serves
+  // At least so many on both sides; 0: what tensor cores have no kernel for, whatever the
+  // arithmetic.
+  int64_t channels;
   int64_t products;  // of an image, at least
 };
 // Changes with any row here or above.

@@ -15,7 +15,7 @@ struct FilterDescriptor;
 struct ConvolutionDescriptor;
 
 // cudnnStatus_t, of which there are more.
-enum Status : int { kSuccess = 0, kNotInitialized = 1001, kBadParam = 2000, kNotSupported = 3000 };
+enum Status : int { kSuccess = 0, kBadParam = 2000, kNotSupported = 3000 };
 enum DataType : int { kFloat = 0 };
 enum TensorFormat : int { kNchw = 0 };
 enum ConvolutionMode : int { kCrossCorrelation = 1 };

@@ -32,6 +32,11 @@ struct Version {
   size_t major, minor, patch;
 };
 
+// Of a call, not of the library or the device. Codes of a kind have its thousand.
+bool Declines(cudnn::Status status) {
+  return status / 1000 == cudnn::kBadParam / 1000 || status / 1000 == cudnn::kNotSupported / 1000;
+}
+
 }  // namespace
 
 std::vector<std::string> CudnnCandidates() {
@@ -126,31 +131,34 @@ void CudnnHandle::Check(cudnn::Status status, const char* doing) const {
           functions_.GetErrorString(status));
 }
 
-void CudnnHandle::Describe(const CudnnConvolution& call) {
+cudnn::Status CudnnHandle::Describe(const CudnnConvolution& call) {
+  cudnn::Status status = cudnn::kSuccess;
+  const auto attempt = [&status](cudnn::Status next) {
+    if (status == cudnn::kSuccess) status = next;
+  };
   const auto describe = [&](cudnn::TensorDescriptor* descriptor, const CudnnTensor& tensor) {
-    Check(functions_.SetTensor4dDescriptorEx(descriptor, cudnn::kFloat, call.batch, tensor.channels,
-                                             tensor.size[0], tensor.size[1], tensor.stride,
-                                             tensor.size[0] * tensor.size[1], tensor.size[1], 1),
-          "a tensor was described");
+    attempt(functions_.SetTensor4dDescriptorEx(
+        descriptor, cudnn::kFloat, call.batch, tensor.channels, tensor.size[0], tensor.size[1],
+        tensor.stride, tensor.size[0] * tensor.size[1], tensor.size[1], 1));
   };
   describe(image_, call.image);
   describe(code_, call.code);
-  Check(functions_.SetFilter4dDescriptor(filters_, cudnn::kFloat, cudnn::kNchw, call.code.channels,
-                                         call.image.channels, call.kernel[0], call.kernel[1]),
-        "filters were described");
-  Check(functions_.SetConvolution2dDescriptor(
-            convolution_, call.pads[0], call.pads[1], call.strides[0], call.strides[1],
-            call.dilations[0], call.dilations[1], cudnn::kCrossCorrelation, cudnn::kFloat),
-        "a convolution was described");
-  Check(functions_.SetConvolutionMathType(convolution_,
-                                          call.tf32 ? cudnn::kDefaultMath : cudnn::kFmaMath),
-        "a convolution was described");
+  attempt(functions_.SetFilter4dDescriptor(filters_, cudnn::kFloat, cudnn::kNchw,
+                                           call.code.channels, call.image.channels, call.kernel[0],
+                                           call.kernel[1]));
+  attempt(functions_.SetConvolution2dDescriptor(
+      convolution_, call.pads[0], call.pads[1], call.strides[0], call.strides[1], call.dilations[0],
+      call.dilations[1], cudnn::kCrossCorrelation, cudnn::kFloat));
+  attempt(functions_.SetConvolutionMathType(convolution_,
+                                            call.tf32 ? cudnn::kDefaultMath : cudnn::kFmaMath));
+  return status;
 }
 
 int64_t CudnnHandle::WorkspaceBytes(const CudnnConvolution& call) {
-  Describe(call);
   size_t bytes = 0;
-  cudnn::Status status = cudnn::kSuccess;
+  cudnn::Status status = Describe(call);
+  if (Declines(status)) return -1;
+  Check(status, "a convolution was described");
   switch (call.op) {
     case Opcode::kAnalysis:
       status = functions_.GetConvolutionForwardWorkspaceSize(
@@ -164,13 +172,15 @@ int64_t CudnnHandle::WorkspaceBytes(const CudnnConvolution& call) {
       status = functions_.GetConvolutionBackwardFilterWorkspaceSize(
           context_, image_, code_, convolution_, filters_, call.algorithm, &bytes);
   }
-  return status == cudnn::kSuccess ? static_cast<int64_t>(bytes) : -1;
+  if (Declines(status)) return -1;
+  Check(status, "a workspace was asked for");
+  return static_cast<int64_t>(bytes);
 }
 
 void CudnnHandle::Run(const CudnnConvolution& call, void* stream) {
   constexpr float kNothing = 0;  // of what was there before
   Check(functions_.SetStream(context_, stream), "a stream was chosen");
-  Describe(call);
+  Check(Describe(call), "a convolution was described");
   switch (call.op) {
     case Opcode::kAnalysis:
       return Check(

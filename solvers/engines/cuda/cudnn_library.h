@@ -41,7 +41,7 @@ class CudnnHandle : public Cudnn {
  private:
   void Check(cudnn::Status status, const char* doing) const;
   // The descriptors of everything but the addresses.
-  void Describe(const CudnnConvolution& call);
+  cudnn::Status Describe(const CudnnConvolution& call);
   void Destroy();
 
   const cudnn::Functions& functions_;

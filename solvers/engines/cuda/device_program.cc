@@ -177,6 +177,8 @@ const LaunchGraph& DeviceProgram::Bind(int64_t batch, Work work) {
   CheckBatch(program_, batch);
   GrowFor(batch);
   BindRun(program_, plan_, tuning_, batch, AddressesOf(batch), StepOf(work), &launches_);
+  Require(launches_.scratch_bytes <= scratch_.bytes(), "{} bytes of scratch bound, {} counted",
+          launches_.scratch_bytes, scratch_.bytes());
   if (bound_.size() == kMaxGraphs) bound_.erase(bound_.begin());
   bound_.push_back({batch, work, backend_->MakeGraph(launches_.launches)});
   return *bound_.back().graph;

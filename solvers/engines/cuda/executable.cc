@@ -246,7 +246,7 @@ std::string CudaExecutable::Describe() const {
       if (k != together[0]) text += ", ";
       const Instruction& one = program_.instructions()[k];
       text += Name(one.op);
-      if (one.result >= 0 && plan_.pairs[one.result]) text += " (kept in bfloat16)";
+      if (one.result >= 0 && plan_.pairs[one.result]) text += " kept in bfloat16";
     }
     if (step.convolution >= 0) {
       text += fmt::format(" at the end of {}", Name(program_.instructions()[step.convolution].op));
@@ -267,7 +267,7 @@ std::string CudaExecutable::Describe() const {
       WorkspaceBytes(), device_.ParameterBytes(), device_.ValueBytes(),
       BytesFor<float>(plan_.WordsMoved(program_)));
   if (device_.LatestBatch() > 0) {
-    text += fmt::format("; a graph of {} kernels at batch {}", device_.LatestLaunches(),
+    text += fmt::format("; a graph of {} launches at batch {}", device_.LatestLaunches(),
                         device_.LatestBatch());
   }
   return text + "\n";

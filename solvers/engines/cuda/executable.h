@@ -43,8 +43,8 @@ class CudaExecutable : public Executable, public DeviceExecutable, public Traini
   std::string NotByCudnn(const Instruction& i) const;
 
   // By way of pinned memory, which the device reads and writes by itself: one copy
-  // of each array each way, shared by the executor's workers, in pieces that travel while
-  // the next are copied.
+  // of each array each way, shared by the executor's workers. On the way there it is made
+  // in pieces, which travel while the next are copied.
   void Upload(const RunArguments& arguments);
   // Waits for the device.
   LossTotals Download(const RunArguments& arguments);

@@ -71,9 +71,8 @@ TensorTile ChooseTensorTile(int capability, const TensorFactors& factors, const 
 
 // Parts of `chunks` chunks of source channels that blocks share out where the tile leaves
 // fewer than three quarters of the blocks that the device's first row wants, taken `factor`
-// times: up to 8 of equal
-// size, but for the last, and of two chunks or more; 1 elsewhere. The order of sums depends
-// on it.
+// times: up to 8 of equal size, but for the last, and of two chunks or more; 1 elsewhere.
+// The order of sums depends on it. TensorTile::parts has it; by itself it is for tests.
 int64_t ChooseTensorParts(int capability, double factor, const TensorTile& tile, int64_t chunks);
 
 // Groups of 32 result channels of the float32 kernel in such tiles.

@@ -69,7 +69,7 @@ class Divisor {
 
 // Reads what no other thread of the kernel writes, through the read-only cache where
 // memory stays as it is for as long as a kernel runs. From compute capability 9.0 on
-// a kernel begins before the one before it has ended (cuda_backend.cu), and the compiler
+// a kernel begins before the one before it has ended (cuda_graph.h), and the compiler
 // may move reads of the read-only cache to before it has waited for that.
 template <typename T>
 CSC_HOST_DEVICE inline T ReadOnly(const T* p) {

@@ -195,7 +195,7 @@ Program JoinedMaps(Random* random, Convolution* c) {
 
 TEST(Cudnn, IsFinishedByEveryEpilogue) {
   int compared = 0;
-  ForEachSeed(200, [&](Random* random) {
+  const int seeds = ForEachSeed(200, [&](Random* random) {
     Convolution c = RandomConvolution(random);
     const Program program = JoinedMaps(random, &c);
     Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -1, 1),
@@ -218,7 +218,7 @@ TEST(Cudnn, IsFinishedByEveryEpilogue) {
     }
     ++compared;
   });
-  EXPECT_GE(compared, 100);
+  EXPECT_GE(compared, seeds / 2);
 }
 
 // Of three samples, few enough of them not 0 that sums stay small.

@@ -12,15 +12,19 @@
 
 namespace csc::test {
 
-// RunFlat<K> of "void csc::cuda::RunFlat<csc::cuda::K>(csc::cuda::K, ...)".
-inline std::string KernelName(const std::string& mangled) {
+// A name of the compiler's as it is written in csc::cuda.
+inline std::string Demangled(const std::string& mangled) {
   int status = 0;
   const std::unique_ptr<char, void (*)(void*)> text(
       abi::__cxa_demangle(mangled.c_str(), nullptr, nullptr, &status), std::free);
-  std::string kernel = status == 0 ? text.get() : mangled;
+  return std::regex_replace(status == 0 ? text.get() : mangled, std::regex("csc::cuda::"), "");
+}
+
+// RunFlat<K> of "void csc::cuda::RunFlat<csc::cuda::K>(csc::cuda::K, ...)".
+inline std::string KernelName(const std::string& mangled) {
+  std::string kernel = Demangled(mangled);
   kernel = kernel.substr(kernel.find("Run"));
-  kernel = kernel.substr(0, kernel.rfind(">(") + 1);
-  return std::regex_replace(kernel, std::regex("csc::cuda::"), "");
+  return kernel.substr(0, kernel.rfind(">(") + 1);
 }
 
 }  // namespace csc::test

@@ -59,7 +59,7 @@ bool HasTheBitsOfFloat32(Random* random, const Program& program, const Work& wor
 
 TEST(Pairs, GiveTheBitsOfFloat32InNetworks) {
   int found = 0;
-  ForEachSeed(150, [&](Random* random) {
+  const int seeds = ForEachSeed(150, [&](Random* random) {
     LayerStyle style;
     style.normalise = random->Chance(0.5);
     BuildOptions options;
@@ -73,14 +73,14 @@ TEST(Pairs, GiveTheBitsOfFloat32InNetworks) {
                    random->Int(1, 5), train ? forward.shape(forward.outputs()[0]).channels : 0);
     if (HasTheBitsOfFloat32(random, program, work)) ++found;
   });
-  EXPECT_GE(found, 30);
+  EXPECT_GE(found, seeds / 5);
 }
 
 // The layer in use: any number of channels, with gradients and without, in one part or
 // several.
 TEST(Pairs, GiveTheBitsOfFloat32InMsdCscLayers) {
   int found = 0;
-  ForEachSeed(60, [&](Random* random) {
+  const int seeds = ForEachSeed(60, [&](Random* random) {
     Program forward;
     const Shape image = {random->Int(1, 50), random->Int(3, 9), random->Int(8, 12)};
     const int64_t codes = random->Pick<int64_t>({3, 16, 32, 33, 140});
@@ -98,7 +98,7 @@ TEST(Pairs, GiveTheBitsOfFloat32InMsdCscLayers) {
         random, program, random->Reals(program.parameter_size(), -0.1, 0.2), random->Int(1, 4));
     if (HasTheBitsOfFloat32(random, program, work)) ++found;
   });
-  EXPECT_GE(found, 50);
+  EXPECT_GE(found, seeds * 5 / 6);
 }
 
 // A residual and what follows from it.

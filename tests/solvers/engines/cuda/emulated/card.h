@@ -1,5 +1,5 @@
 // How long an H200 would take for a launch at least: a model, from what was counted
-// (counts.h) and the published rates of the device. Nothing here was measured on one.
+// (counts.h) and rates of the device, published or assumed. Nothing here was measured on one.
 // What it leaves out makes launches longer: latencies that no other warp hides, caches
 // that miss, clocks that fall.
 
