@@ -19,17 +19,18 @@
 namespace csc::test {
 namespace {
 
-// CSC_CUDNN as long as this lives.
-class CudnnUse {
+// A variable of the environment as long as this lives.
+class Environment {
  public:
-  explicit CudnnUse(const char* use) {
-    const char* const before = getenv("CSC_CUDNN");
+  Environment(const char* name, const char* value) : name_(name) {
+    const char* const before = getenv(name);
     if (before != nullptr) before_ = before;
-    setenv("CSC_CUDNN", use, 1);
+    setenv(name, value, 1);
   }
-  ~CudnnUse() { setenv("CSC_CUDNN", before_.c_str(), 1); }
+  ~Environment() { setenv(name_, before_.c_str(), 1); }
 
  private:
+  const char* const name_;
   std::string before_;  // empty is as absent
 };
 
@@ -94,7 +95,7 @@ TEST_F(Gpu, TrainsALayerOfTheSizeInUse) {
 
 // float32 takes these only where there are more blocks than any device of its table wants.
 TEST_F(Gpu, ComputesInTilesOfSharedMemory) {
-  const CudnnUse off("off");
+  const Environment off("CSC_CUDNN", "off");
   const auto run = [&](const Program& program, int64_t batch) {
     Random random(1);
     Work work =
@@ -187,7 +188,7 @@ TEST_F(Gpu, IsExactOnIntegersOnTensorCores) {
 // A residual that is kept in bfloat16, which on small integers is exact too: of any number of
 // channels, and of sums in one part and in several.
 TEST_F(Gpu, IsExactOnIntegersKeptInBfloat16) {
-  const CudnnUse off("off");
+  const Environment off("CSC_CUDNN", "off");
   int kept = 0;
   const int seeds = ForEachSeed(20, [&](Random* random) {
     const int64_t codes = random->Pick<int64_t>({2, 24, 160});
@@ -253,7 +254,7 @@ TEST_F(Gpu, LetsCudnnServeEveryMap) {
     EXPECT_TRUE(CloseTo(RunOn(*engine_, program, work, {arithmetic}).gradients,
                         RunInDouble(program, work).gradients));
   };
-  const CudnnUse all("all");
+  const Environment all("CSC_CUDNN", "all");
   try {
     engine_->Prepare(Program());
   } catch (const EngineDeclined& declined) {
@@ -268,7 +269,7 @@ TEST_F(Gpu, LetsCudnnServeEveryMap) {
 
 // As many products as its table wants, with a chain at the end.
 TEST_F(Gpu, GivesALargeStridedMapToCudnnIfThereIsOne) {
-  const CudnnUse by_table("auto");
+  const Environment by_table("CSC_CUDNN", "auto");
   Random random(1);
   Program program;
   const int filters = program.AddParameter("F", {32, 16, 3, 3});
@@ -287,6 +288,19 @@ TEST_F(Gpu, GivesALargeStridedMapToCudnnIfThereIsOne) {
       << described;
   EXPECT_TRUE(
       Equal(RunOn(*engine_, program, work).outputs[0], RunInDouble(program, work).outputs[0]));
+}
+
+TEST_F(Gpu, RefusesUnknownEdges) {
+  const Environment edges("CSC_CUDA_EDGES", "some");
+  Program program;
+  program.MarkOutput(program.Combine({{program.AddInput({1, 2, 2}), {2}}}));
+  try {
+    engine_->Prepare(program, {});
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("CSC_CUDA_EDGES=\"some\""), std::string::npos)
+        << error.what();
+  }
 }
 
 TEST_F(Gpu, RepeatsItselfBitByBit) {
