@@ -425,4 +425,10 @@ Work RandomWork(Random* random, const Program& program, std::vector<float> param
   return work;
 }
 
+void MakeIntegers(Random* random, int64_t low, int64_t high, double density, Work* work) {
+  for (std::vector<float>& input : work->inputs) {
+    input = random->Integers(static_cast<int64_t>(input.size()), low, high, density);
+  }
+}
+
 }  // namespace csc::test

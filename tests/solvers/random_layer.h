@@ -58,6 +58,8 @@ Program NetworkProgram(const std::vector<LayerCase>& layers, const BuildOptions&
 // Images for the program's inputs and, where `classes` > 0, labels.
 Work RandomWork(Random* random, const Program& program, std::vector<float> parameters,
                 int64_t batch, int64_t classes = 0);
+// Other images: small integers (Random::Integers).
+void MakeIntegers(Random* random, int64_t low, int64_t high, double density, Work* work);
 
 }  // namespace csc::test
 

@@ -63,9 +63,7 @@ TEST_P(Adjointness, IsExactForIntegers) {
     const Program program = Both(c);
     Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -2, 2),
                            random->Int(1, 5));
-    for (auto& input : work.inputs) {
-      input = random->Integers(static_cast<int64_t>(input.size()), -3, 3);
-    }
+    MakeIntegers(random, -3, 3, 1, &work);
     const Results results = RunOn(engine_, program, work, exact);
     EXPECT_EQ(Dot(results.outputs[0], work.inputs[1]), Dot(work.inputs[0], results.outputs[1]))
         << program.ToString();

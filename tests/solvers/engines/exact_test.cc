@@ -40,9 +40,7 @@ class Exact : public ::testing::TestWithParam<std::string> {
 
   Work IntegerWork(Random* random, const Program& program, std::vector<float> parameters) {
     Work work = RandomWork(random, program, std::move(parameters), random->Int(1, 9));
-    for (auto& input : work.inputs) {
-      input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
-    }
+    MakeIntegers(random, -3, 3, 0.7, &work);
     return work;
   }
 

@@ -200,9 +200,7 @@ TEST(Cudnn, IsFinishedByEveryEpilogue) {
     const Program program = JoinedMaps(random, &c);
     Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -1, 1),
                            random->Int(1, 5));
-    for (auto& input : work.inputs) {
-      input = random->Integers(static_cast<int64_t>(input.size()), -2, 2, 0.7);
-    }
+    MakeIntegers(random, -2, 2, 0.7, &work);
     const auto expected = RunInDouble(program, work);
     // Of larger ones TF32 rounds factors.
     if (LargestMagnitude(expected.outputs[0]) > 1 << 10) return;
@@ -226,9 +224,7 @@ Work SparseIntegers(const Program& program) {
   Random random(1);
   Work work =
       RandomWork(&random, program, random.Integers(program.parameter_size(), -1, 1, 0.2), 3);
-  for (auto& input : work.inputs) {
-    input = random.Integers(static_cast<int64_t>(input.size()), -1, 1, 0.2);
-  }
+  MakeIntegers(&random, -1, 1, 0.2, &work);
   return work;
 }
 

@@ -57,9 +57,7 @@ TEST_F(Gpu, ComputesEveryOperatorWithItsGradients) {
       const LayerCase layer = RandomLayer(random, op, RandomInputShape(random, style), style);
       const Program program = WithWeightedLoss(LayerProgram(layer));
       Work work = RandomWork(random, program, Flatten({layer}), random->Int(1, 9));
-      for (auto& input : work.inputs) {
-        input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
-      }
+      MakeIntegers(random, -3, 3, 0.7, &work);
       const auto expected = RunInDouble(program, work);
       const Results actual = RunOn(*engine_, program, work);
       for (size_t i = 0; i < expected.outputs.size(); ++i) {
@@ -100,9 +98,7 @@ TEST_F(Gpu, ComputesInTilesOfSharedMemory) {
     Random random(1);
     Work work =
         RandomWork(&random, program, random.Integers(program.parameter_size(), -2, 2), batch);
-    for (auto& input : work.inputs) {
-      input = random.Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
-    }
+    MakeIntegers(&random, -3, 3, 0.7, &work);
     const auto expected = RunInDouble(program, work);
     const Results actual = RunOn(*engine_, program, work);
     for (size_t i = 0; i < expected.outputs.size(); ++i) {
@@ -172,9 +168,7 @@ TEST_F(Gpu, IsExactOnIntegersOnTensorCores) {
       const Program program = WithWeightedLoss(forward);
       Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -2, 2),
                              random->Int(1, 40));
-      for (auto& input : work.inputs) {
-        input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
-      }
+      MakeIntegers(random, -3, 3, 0.7, &work);
       const auto expected = RunInDouble(program, work);
       const Results actual = RunOn(*engine_, program, work, {arithmetic});
       for (size_t i = 0; i < expected.outputs.size(); ++i) {
@@ -204,9 +198,7 @@ TEST_F(Gpu, IsExactOnIntegersKeptInBfloat16) {
     const Program program = WithWeightedLoss(forward);
     Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -1, 1, 0.3),
                            random->Int(1, 3));
-    for (auto& input : work.inputs) {
-      input = random->Integers(static_cast<int64_t>(input.size()), -1, 1, 0.3);
-    }
+    MakeIntegers(random, -1, 1, 0.3, &work);
     const auto executable = engine_->Prepare(program, {Arithmetic::kBfloat16});
     executable->SetParameters(work.parameters.data());
     const Results actual = RunPrepared(executable.get(), program, work);
@@ -232,9 +224,7 @@ TEST_F(Gpu, LetsCudnnServeEveryMap) {
     forward.MarkOutput(forward.Pointwise({{code, {2}}}, Shrink::kSoft));
     const Program program = WithWeightedLoss(forward);
     Work work = RandomWork(&random, program, random.Integers(program.parameter_size(), -1, 1), 7);
-    for (auto& input : work.inputs) {
-      input = random.Integers(static_cast<int64_t>(input.size()), -1, 1, 0.5);
-    }
+    MakeIntegers(&random, -1, 1, 0.5, &work);
     const auto executable = engine_->Prepare(program, {arithmetic});
     const std::string described = executable->Describe();
     for (const char* op : {"analysis: cuDNN", "synthesis: cuDNN", "filter_gradient: cuDNN"}) {
@@ -279,9 +269,7 @@ TEST_F(Gpu, GivesALargeStridedMapToCudnnIfThereIsOne) {
   program.MarkOutput(
       program.Pointwise({{image, {}}, {program.AddInput({16, 32, 32}), {-1}}}, Shrink::kSoft));
   Work work = RandomWork(&random, program, random.Integers(program.parameter_size(), -1, 1), 3);
-  for (auto& input : work.inputs) {
-    input = random.Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
-  }
+  MakeIntegers(&random, -3, 3, 0.7, &work);
   const std::string described = engine_->Prepare(program, {})->Describe();
   EXPECT_TRUE(described.find("synthesis: cuDNN") != std::string::npos ||
               described.find("no cuDNN for ") != std::string::npos)

@@ -81,9 +81,7 @@ Program BothDirections(Random* random, const Convolution& c) {
 Work RandomIntegers(Random* random, const Program& program) {
   Work work = RandomWork(random, program, random->Integers(program.parameter_size(), -2, 2),
                          random->Int(1, 11));
-  for (auto& input : work.inputs) {
-    input = random->Integers(static_cast<int64_t>(input.size()), -3, 3, 0.7);
-  }
+  MakeIntegers(random, -3, 3, 0.7, &work);
   return work;
 }
 
@@ -290,9 +288,7 @@ TEST_P(TensorConvolution, IsExactAtTheSizesInUse) {
         BothDirections(&random, {{67, side, side}, 32, SamePadded({3, 3}, {1, 1}, {3, 3})});
     Work work =
         RandomWork(&random, program, random.Integers(program.parameter_size(), -2, 2), batch);
-    for (auto& input : work.inputs) {
-      input = random.Integers(static_cast<int64_t>(input.size()), -3, 3);
-    }
+    MakeIntegers(&random, -3, 3, 1, &work);
     cuda::Tuning tuning;
     tuning.tensor_blocks = 0;
     const Results actual = RunOn(*MakeHostCudaEngine(tuning), program, work, options());
